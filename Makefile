@@ -1,0 +1,24 @@
+# The developer's commands; `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: ## Install what is missing (PostgreSQL server programs; barman in .tools)
+	@scripts/setup
+
+demo: setup ## The main job on real input: PASS on a whole archive, FAIL on a broken one
+	cargo build --locked --bin walproof --example demo
+	@cargo run --locked --quiet --example demo
+
+test: setup ## All tests
+	cargo test --locked
+
+lint: ## Formatting, and clippy with warnings denied
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+bench: setup ## Measure speed and memory in a release build
+	cargo build --locked --release --bin walproof --example bench
+	@cargo run --locked --release --quiet --example bench

@@ -1,0 +1,426 @@
+//! The inventory: what one listing of the archive shows. Backups, each with whether it can be restored; WAL per
+//! timeline; gaps; the recovery window.
+
+use std::collections::BTreeMap;
+
+use futures_util::StreamExt;
+use jiff::Timestamp;
+
+use super::backup_info::{BackupInfo, Status};
+use super::compression::{self, Compression};
+use super::gaps::{Gap, gaps};
+use super::layout::{Object, classify};
+use super::store::{Listing, ObjectMeta, Store, StoreError};
+use super::timeline::History;
+use super::wal::{Segment, SegmentSize, Timeline};
+use super::wal_listing::{Examples, Extent, WalListing};
+
+/// A backup.info has a few kilobytes; with many tablespaces some more.
+const INFO_LIMIT: usize = 4 << 20;
+/// A line per timeline, and timelines are few.
+const HISTORY_LIMIT: usize = 1 << 20;
+/// How many of the newest backups a freshness listing looks at before it gives up finding a completed one.
+const NEWEST_BACKUPS: usize = 2;
+/// Requests of a freshness listing, so that it costs the same on an archive of any size. The sampled segment that
+/// `check` reads afterwards is the twelfth.
+const FRESHNESS_REQUESTS: u32 = 11;
+
+/// How much of the archive is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// A handful of requests, whatever the archive's size: the newest backups and the newest WAL.
+    Freshness,
+    /// One pass over all keys.
+    Full,
+}
+
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    pub url: String,
+    pub taken_at: Timestamp,
+    /// Oldest first.
+    pub backups: Vec<Backup>,
+    pub wal: WalListing,
+    pub histories: BTreeMap<Timeline, Result<History, String>>,
+    /// Objects below `base/` that belong to no backup.
+    pub orphans: Examples,
+}
+
+/// The objects of one base backup.
+#[derive(Debug, Clone)]
+pub struct Backup {
+    pub id: String,
+    /// The parsed backup.info, or why there is none.
+    pub info: Result<BackupInfo, String>,
+    /// In the order in which they are unpacked: data and its parts, then each tablespace and its parts.
+    pub tars: Vec<Tar>,
+    /// Stored bytes of all tars.
+    pub bytes: u64,
+    pub newest_object: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+pub struct Tar {
+    pub key: String,
+    /// None is the data directory itself.
+    pub tablespace: Option<u32>,
+    /// 0 for the first, then 1, 2, …
+    pub part: u32,
+    pub compression: Compression,
+    pub bytes: u64,
+}
+
+/// A stretch of time to any moment of which the listing says that recovery is possible.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoveryWindow {
+    pub timeline: Timeline,
+    /// The end of the oldest backup from which WAL is unbroken.
+    pub from: Timestamp,
+    pub backup: String,
+    /// When the last segment of the unbroken run was stored.
+    pub to: Timestamp,
+    pub last_segment: Segment,
+}
+
+impl Backup {
+    /// Why this backup cannot be restored, as far as backup.info and the listing of its tars tell.
+    pub fn defect(&self) -> Option<String> {
+        let info = match &self.info {
+            Ok(info) => info,
+            Err(reason) => return Some(reason.clone()),
+        };
+        match &info.status {
+            Status::Done => {}
+            Status::Failed => {
+                let error = info.error.as_deref().unwrap_or("no error given");
+                return Some(format!("its status is FAILED: {error}"));
+            }
+            other => return Some(format!("its status is {other}")),
+        }
+        if info.parent_backup_id.is_some() {
+            return Some("it is an incremental backup, which needs its parent".to_owned());
+        }
+        if info.is_snapshot {
+            return Some("it is a volume snapshot, the archive holds no data of it".to_owned());
+        }
+        if info.begin_lsn.is_none() || info.end_lsn.is_none() || info.timeline.is_none() {
+            return Some("backup.info lacks begin_xlog, end_xlog or timeline".to_owned());
+        }
+        if let Err(defect) = info.labels_agree() {
+            return Some(defect.to_string());
+        }
+        self.tar_defect(info)
+    }
+
+    fn tar_defect(&self, info: &BackupInfo) -> Option<String> {
+        let wanted = std::iter::once(None).chain(info.tablespaces.iter().map(|tablespace| Some(tablespace.oid)));
+        for tablespace in wanted {
+            let name = tablespace.map_or("data".to_owned(), |oid| oid.to_string());
+            let parts: Vec<&Tar> = self.tars.iter().filter(|tar| tar.tablespace == tablespace).collect();
+            if parts.is_empty() {
+                return Some(format!("{name}.tar is missing"));
+            }
+            for (expected, tar) in (0..).zip(&parts) {
+                if tar.part != expected {
+                    return Some(format!("part {expected} of {name}.tar is missing"));
+                }
+                if tar.bytes == 0 {
+                    return Some(format!("{} is empty", tar.key));
+                }
+            }
+        }
+        None
+    }
+
+    pub fn is_restorable(&self) -> bool {
+        self.defect().is_none()
+    }
+
+    /// The begun backups of barman 3.19 and later; not yet a fault.
+    pub fn is_running(&self) -> bool {
+        matches!(&self.info, Ok(info) if info.status == Status::Started)
+    }
+
+    /// The segments that make the restored copy consistent: from its begin to its end on its own timeline.
+    pub fn needed(&self, size: SegmentSize) -> Option<(Timeline, u64, u64)> {
+        let info = self.info.as_ref().ok()?;
+        let (begin, end) = (info.begin_lsn?, info.end_lsn?);
+        // An end on a segment's border needs nothing of the segment that begins there.
+        Some((info.timeline?, begin.0 / size.bytes(), end.0.saturating_sub(1) / size.bytes()))
+    }
+
+    /// When the backup ended: the first moment to which it can be recovered.
+    pub fn end_time(&self) -> Option<Timestamp> {
+        self.info.as_ref().ok()?.end_time
+    }
+}
+
+impl Inventory {
+    /// Lists the archive. `taken_at` is now.
+    pub async fn take(store: &Store, depth: Depth, taken_at: Timestamp) -> Result<Self, StoreError> {
+        let mut budget = Budget(FRESHNESS_REQUESTS);
+        let (backups, orphans) = match depth {
+            Depth::Full => list_backups(store).await?,
+            Depth::Freshness => (newest_backups(store, &mut budget).await?, Examples::default()),
+        };
+        let known_size = backups.iter().rev().find_map(|backup| backup.info.as_ref().ok()).map(|i| i.segment_size);
+        let mut wal = WalListing::new(known_size.unwrap_or(SegmentSize::DEFAULT));
+        match depth {
+            Depth::Full => store.for_each("wals/", |object| wal.add(&object)).await?,
+            Depth::Freshness => newest_wal(store, &backups, &mut budget, &mut wal).await?,
+        }
+        wal.finish();
+        let histories = match depth {
+            Depth::Full => read_histories(store, &wal).await?,
+            Depth::Freshness => BTreeMap::new(),
+        };
+        Ok(Self { url: store.url(), taken_at, backups, wal, histories, orphans })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.backups.is_empty() && self.wal.timelines.is_empty() && self.orphans.count == 0
+    }
+
+    pub fn backup(&self, id: &str) -> Option<&Backup> {
+        self.backups.iter().find(|backup| backup.id == id)
+    }
+
+    pub fn restorable(&self) -> impl DoubleEndedIterator<Item = &Backup> {
+        self.backups.iter().filter(|backup| backup.is_restorable())
+    }
+
+    /// What the backups say; they agree unless two clusters share the archive.
+    pub fn system_identifier(&self) -> Option<u64> {
+        self.backups.iter().rev().find_map(|backup| backup.info.as_ref().ok()?.system_identifier)
+    }
+
+    /// The ancestry of a timeline: from its history file, or none for one that was never forked.
+    pub fn history(&self, timeline: Timeline) -> Result<History, String> {
+        match self.histories.get(&timeline) {
+            Some(history) => history.clone(),
+            None if timeline == Timeline(1) => Ok(History::root(timeline)),
+            // A backup taken on this timeline needs no history file for a way that never leaves it.
+            None => Ok(History::root(timeline)),
+        }
+    }
+
+    /// The gaps on the way from a backup along `history` to the segment `to`.
+    pub fn gaps_from(&self, backup: &Backup, history: &History, to: u64) -> Vec<Gap> {
+        let Some((_, begin, end)) = backup.needed(self.wal.segment_size) else { return Vec::new() };
+        gaps(&self.wal, history, begin, to.max(end))
+    }
+
+    /// The recovery window of a timeline: from the oldest backup with an unbroken way to the end.
+    pub fn recovery_window(&self, timeline: Timeline) -> Option<RecoveryWindow> {
+        let history = self.history(timeline).ok()?;
+        let (last_segment, to) = self.wal.newest(timeline)?;
+        let on_the_way = |backup: &&Backup| {
+            let own = backup.info.as_ref().ok().and_then(|info| info.timeline);
+            own == Some(timeline) || history.ancestors.iter().any(|ancestor| Some(ancestor.timeline) == own)
+        };
+        let unbroken = |backup: &&Backup| self.gaps_from(backup, &history, last_segment.number).is_empty();
+        let oldest = self.restorable().filter(on_the_way).find(unbroken)?;
+        let from = oldest.end_time().unwrap_or(oldest.newest_object);
+        Some(RecoveryWindow { timeline, from, backup: oldest.id.clone(), to: to.max(from), last_segment })
+    }
+}
+
+async fn list_backups(store: &Store) -> Result<(Vec<Backup>, Examples), StoreError> {
+    let mut objects = Vec::new();
+    store.for_each("base/", |object| objects.push(object)).await?;
+    gather(store, objects).await
+}
+
+/// The objects of one backup, as they are gathered.
+#[derive(Default)]
+struct Parts {
+    info_key: Option<String>,
+    tars: Vec<Tar>,
+    newest: Option<Timestamp>,
+}
+
+/// Sorts objects below `base/` into backups and reads each backup.info.
+async fn gather(store: &Store, objects: Vec<ObjectMeta>) -> Result<(Vec<Backup>, Examples), StoreError> {
+    let mut backups: BTreeMap<String, Parts> = BTreeMap::new();
+    let mut orphans = Examples::default();
+    for object in objects {
+        let kind = classify(&object.key);
+        let id = match &kind {
+            Object::BackupInfo { backup }
+            | Object::Tar { backup, .. }
+            | Object::BackupLabel { backup }
+            | Object::Annotation { backup } => backup.clone(),
+            _ => {
+                orphans.add(&object.key);
+                continue;
+            }
+        };
+        let parts = backups.entry(id).or_default();
+        parts.newest = parts.newest.max(Some(object.modified));
+        match kind {
+            Object::BackupInfo { .. } => parts.info_key = Some(object.key),
+            Object::Tar { tablespace, part, compression, .. } => {
+                parts.tars.push(Tar { key: object.key, tablespace, part, compression, bytes: object.bytes });
+            }
+            _ => {}
+        }
+    }
+    let read_one = |(id, mut parts): (String, Parts)| async move {
+        let info = match &parts.info_key {
+            Some(key) => read_info(store, &id, key).await?,
+            None => Err("it has no backup.info: its upload was cut off or is still running".to_owned()),
+        };
+        parts.tars.sort_by_key(|tar| (tar.tablespace, tar.part));
+        let bytes = parts.tars.iter().map(|tar| tar.bytes).sum();
+        Ok::<_, StoreError>(Backup {
+            id,
+            info,
+            tars: parts.tars,
+            bytes,
+            newest_object: parts.newest.unwrap_or(Timestamp::UNIX_EPOCH),
+        })
+    };
+    let read: Vec<_> = futures_util::stream::iter(backups).map(read_one).buffered(4).collect().await;
+    Ok((read.into_iter().collect::<Result<_, _>>()?, orphans))
+}
+
+/// Two results: the store could not be read (outer), or what was read is no backup.info (inner).
+async fn read_info(store: &Store, id: &str, key: &str) -> Result<Result<BackupInfo, String>, StoreError> {
+    match store.get_small(key, INFO_LIMIT).await {
+        Ok(bytes) => Ok(match std::str::from_utf8(&bytes) {
+            Ok(text) => {
+                BackupInfo::parse(id, text).map_err(|defect| format!("its backup.info cannot be read: {defect}"))
+            }
+            Err(_) => Err("its backup.info is not text".to_owned()),
+        }),
+        Err(error) if error.is_absent() => Ok(Err("its backup.info was removed during the listing".to_owned())),
+        Err(error) => Err(error),
+    }
+}
+
+async fn read_histories(
+    store: &Store,
+    wal: &WalListing,
+) -> Result<BTreeMap<Timeline, Result<History, String>>, StoreError> {
+    let mut histories = BTreeMap::new();
+    for (&timeline, object) in &wal.histories {
+        let read = match store.get_small(&object.key, HISTORY_LIMIT).await {
+            Ok(bytes) => parse_history(timeline, object.compression, bytes),
+            Err(error) if error.is_absent() => Err("it was removed during the listing".to_owned()),
+            Err(error) => return Err(error),
+        };
+        histories.insert(timeline, read);
+    }
+    Ok(histories)
+}
+
+fn parse_history(timeline: Timeline, codec: Compression, bytes: bytes::Bytes) -> Result<History, String> {
+    let decoder = compression::open(codec, std::io::Cursor::new(bytes)).map_err(|error| error.to_string())?;
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut std::io::Read::take(decoder, HISTORY_LIMIT as u64), &mut text)
+        .map_err(|error| error.to_string())?;
+    History::parse(timeline, &text).map_err(|defect| defect.to_string())
+}
+
+/// The newest completed backup and what is newer than it, without listing the objects of the others.
+async fn newest_backups(store: &Store, budget: &mut Budget) -> Result<Vec<Backup>, StoreError> {
+    let (directories, _) = directories(store, Listing::Level { prefix: "base/", after: None }, budget, |_| {}).await?;
+    let mut backups = Vec::new();
+    for directory in directories.iter().rev().take(NEWEST_BACKUPS) {
+        budget.spend();
+        budget.spend();
+        let page = store.list(Listing::All { prefix: directory }).await?;
+        let (gathered, _) = gather(store, page.objects).await?;
+        let found = gathered.iter().any(Backup::is_restorable);
+        backups.splice(0..0, gathered);
+        if found {
+            break;
+        }
+    }
+    Ok(backups)
+}
+
+/// The end of the WAL: the directories from the newest backup's first one on, and the objects of the last of them.
+async fn newest_wal(
+    store: &Store,
+    backups: &[Backup],
+    budget: &mut Budget,
+    wal: &mut WalListing,
+) -> Result<(), StoreError> {
+    let size = wal.segment_size;
+    let begin = backups.iter().rev().find_map(|backup| {
+        let (timeline, number, _) = backup.needed(size)?;
+        Some(Segment { timeline, number })
+    });
+    // The directory itself sorts after its name without the closing slash.
+    let after = begin.map(|begin| format!("wals/{}", begin.directory(size)));
+    let listing = Listing::Level { prefix: "wals/", after: after.as_deref() };
+    let (directories, whole) = directories(store, listing, budget, |object| wal.add(object)).await?;
+    wal.extent = if whole { Extent::End } else { Extent::Unknown };
+    let Some(newest) = directories.last() else { return Ok(()) };
+    // What the newest backup needs to become consistent lies at its begin, which may be some directories back.
+    if let Some(begin) = begin
+        && format!("wals/{}/", begin.directory(size)) != *newest
+        && budget.spend()
+    {
+        let prefix = format!("wals/{}/", begin.directory(size));
+        // Keys from the first segment on: its own name sorts before the same name with an extension.
+        let before = Segment { number: begin.number.saturating_sub(1), ..begin }.name(size) + "/";
+        let after = format!("{prefix}{before}");
+        let page = store.list(Listing::Level { prefix: &prefix, after: Some(&after) }).await?;
+        page.objects.iter().for_each(|object| wal.add(object));
+    }
+    let listing = Listing::All { prefix: newest };
+    let mut page = Some(store.list(listing).await?);
+    budget.spend();
+    while let Some(current) = page {
+        current.objects.iter().for_each(|object| wal.add(object));
+        page = None;
+        if current.has_next() {
+            if !budget.spend() {
+                wal.extent = Extent::Unknown;
+                return Ok(());
+            }
+            page = store.next_page(listing, &current).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The directories of one level, and whether the budget sufficed for all of them.
+async fn directories(
+    store: &Store,
+    listing: Listing<'_>,
+    budget: &mut Budget,
+    mut each_object: impl FnMut(&ObjectMeta),
+) -> Result<(Vec<String>, bool), StoreError> {
+    let mut found = Vec::new();
+    budget.spend();
+    let mut page = store.list(listing).await?;
+    loop {
+        found.append(&mut page.directories);
+        page.objects.iter().for_each(&mut each_object);
+        if !page.has_next() {
+            return Ok((found, true));
+        }
+        if !budget.spend() {
+            return Ok((found, false));
+        }
+        match store.next_page(listing, &page).await? {
+            Some(next) => page = next,
+            None => return Ok((found, true)),
+        }
+    }
+}
+
+/// How many requests a freshness listing may still send.
+struct Budget(u32);
+
+impl Budget {
+    /// True while there was one left to spend.
+    fn spend(&mut self) -> bool {
+        let left = self.0 > 0;
+        self.0 = self.0.saturating_sub(1);
+        left
+    }
+}

@@ -1,0 +1,83 @@
+//! A sample of segments, read and verified: that a name is listed says nothing of what lies under it.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+
+use futures_util::StreamExt;
+
+use super::compression;
+use super::inventory::Inventory;
+use super::layout;
+use super::store::{Store, StoreError};
+use super::wal::{Segment, verify_first_page};
+use super::wal_listing::WalListing;
+
+/// The first page's long header.
+const HEADER_BYTES: usize = 40;
+
+/// Enough compressed bytes for any codec to give the header: bzip2 decompresses blocks of up to 900 kB.
+const HEAD_BYTES: u64 = 1 << 20;
+
+/// What became of one sampled segment.
+#[derive(Debug)]
+pub enum Sampled {
+    Sound,
+    /// It is not the segment that its name says, or cannot be decompressed; the text says why.
+    Wrong(String),
+    Unreadable(StoreError),
+}
+
+/// Which segments to read: the newest, those at the edges of runs, and some between, `most` at most.
+pub fn choose(listing: &WalListing, most: usize) -> Vec<Segment> {
+    let mut chosen = BTreeSet::new();
+    for (&timeline, runs) in listing.timelines.iter().rev() {
+        for run in runs.iter().rev() {
+            chosen.insert(Segment { timeline, number: run.last });
+            chosen.insert(Segment { timeline, number: run.first });
+            if chosen.len() >= most {
+                break;
+            }
+        }
+    }
+    if let Some((&timeline, runs)) = listing.timelines.iter().next_back() {
+        for run in runs {
+            let step = ((run.last - run.first) / 8).max(1);
+            let between = (run.first..=run.last).step_by(usize::try_from(step).unwrap_or(usize::MAX));
+            chosen.extend(between.map(|number| Segment { timeline, number }));
+        }
+    }
+    // The newest stand last; they are the ones to keep.
+    chosen.into_iter().rev().take(most).collect()
+}
+
+/// Reads the head of each segment, a few at a time.
+pub async fn read(store: &Store, inventory: &Inventory, segments: Vec<Segment>) -> Vec<(Segment, Sampled)> {
+    let read_one = |segment: Segment| async move { (segment, head(store, inventory, segment).await) };
+    futures_util::stream::iter(segments).map(read_one).buffered(4).collect().await
+}
+
+async fn head(store: &Store, inventory: &Inventory, segment: Segment) -> Sampled {
+    let size = inventory.wal.segment_size;
+    let Some(codec) = inventory.wal.compression_of(segment) else {
+        return Sampled::Wrong("it is not in the listing".to_owned());
+    };
+    let key = layout::segment_key(segment, size, codec);
+    // One range: an object that is shorter answers with what it has.
+    let bytes = match store.get_head(&key, HEAD_BYTES).await {
+        Ok((bytes, _)) => bytes,
+        Err(error) => return Sampled::Unreadable(error),
+    };
+    let system_identifier = inventory.system_identifier();
+    let reader = std::io::Cursor::new(bytes);
+    let mut header = Vec::with_capacity(HEADER_BYTES);
+    let decoded = compression::open(codec, reader)
+        .map_err(|error| error.to_string())
+        .and_then(|decoder| decoder.take(HEADER_BYTES as u64).read_to_end(&mut header).map_err(|e| e.to_string()));
+    match decoded {
+        Err(reason) => Sampled::Wrong(format!("it cannot be decompressed: {reason}")),
+        Ok(_) => match verify_first_page(&header, segment, size, system_identifier) {
+            Ok(_) => Sampled::Sound,
+            Err(defect) => Sampled::Wrong(defect.to_string()),
+        },
+    }
+}

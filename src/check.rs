@@ -1,0 +1,223 @@
+//! One archive check: list, read a sample, ask the source where one is configured, and judge. The judges are pure.
+
+pub mod backups;
+pub mod freshness;
+pub mod wal;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::archive::gaps::Gap;
+use crate::archive::inventory::{Depth, Inventory};
+use crate::archive::sample::{self, Sampled};
+use crate::archive::store::{Store, StoreError, StoreErrorKind};
+use crate::archive::wal::{Segment, Timeline};
+use crate::finding::{Blame, Code, Finding};
+use crate::plan::Plan;
+use crate::postgres;
+use crate::report::{InventorySummary, Report, SCHEMA_VERSION};
+use crate::source::archiver::{self, Archiver};
+use crate::verdict::{Subject, verdict};
+
+/// How many segments a full check reads the head of.
+const FULL_SAMPLE: usize = 16;
+/// How many gaps are listed a second time; an archive with more is broken enough.
+const CONFIRMED_GAPS: usize = 20;
+
+/// What a check saw; the findings follow from it.
+pub struct Examination {
+    pub inventory: Option<Inventory>,
+    pub findings: Vec<Finding>,
+    pub sampled: usize,
+    pub requests: u64,
+}
+
+/// The whole of `walproof check`: examines and judges.
+pub async fn run(plan: &Plan, store: &Store, depth: Depth) -> Report {
+    let started_at = Timestamp::now();
+    let examination = examine(plan, store, depth, started_at).await;
+    let inventory = examination
+        .inventory
+        .map(|inventory| InventorySummary::of(&inventory, examination.sampled as u64, examination.requests));
+    Report {
+        schema_version: SCHEMA_VERSION,
+        walproof_version: env!("CARGO_PKG_VERSION").to_owned(),
+        command: Subject::Check,
+        run_id: crate::drill::new_run_id(started_at),
+        source: plan.source.clone(),
+        namespace: plan.namespace.clone(),
+        archive: store.url(),
+        started_at,
+        finished_at: Timestamp::now(),
+        verdict: verdict(Subject::Check, &examination.findings, &plan.require),
+        findings: examination.findings,
+        inventory,
+        restore: None,
+        left_behind: Vec::new(),
+    }
+}
+
+/// Examines the archive of `plan`. Every failure is a finding.
+pub async fn examine(plan: &Plan, store: &Store, depth: Depth, now: Timestamp) -> Examination {
+    let mut findings = Vec::new();
+    let archiver = match &plan.connection {
+        Some(_) => observe(plan, &mut findings).await,
+        None => None,
+    };
+    let inventory = match Inventory::take(store, depth, now).await {
+        Ok(inventory) => inventory,
+        Err(error) => {
+            findings.push(unreadable(store, &error));
+            return Examination { inventory: None, findings, sampled: 0, requests: store.requests() };
+        }
+    };
+    if inventory.is_empty() {
+        findings.push(empty(store).await);
+        return Examination { inventory: Some(inventory), findings, sampled: 0, requests: store.requests() };
+    }
+    findings.push(Finding::passed(
+        Code::ArchiveUnreadable,
+        format!("listed {} backups and {} segments", inventory.backups.len(), inventory.wal.segments()),
+    ));
+
+    findings.extend(backups::judge(&inventory));
+    let timeline = archiver.as_ref().map(|archiver| archiver.timeline).or_else(|| inventory.wal.newest_timeline());
+    if let Some(timeline) = timeline {
+        findings.extend(judge_wal(plan, store, &inventory, timeline).await);
+    }
+    findings.extend(freshness::judge(plan, &inventory, archiver.as_ref(), now));
+
+    let most = if depth == Depth::Full { FULL_SAMPLE } else { 1 };
+    let chosen = sample::choose(&inventory.wal, most);
+    let sampled = sample::read(store, &inventory, chosen).await;
+    let count = sampled.len();
+    findings.extend(judge_sample(&inventory, sampled));
+    Examination { inventory: Some(inventory), findings, sampled: count, requests: store.requests() }
+}
+
+/// Gaps are named only after a second LIST has shown them again: archiving is parallel, and retention deletes.
+async fn judge_wal(plan: &Plan, store: &Store, inventory: &Inventory, timeline: Timeline) -> Vec<Finding> {
+    let candidates = wal::gaps(inventory, timeline);
+    let mut confirmed = BTreeSet::new();
+    for gap in candidates.iter().take(CONFIRMED_GAPS) {
+        match still_missing(store, inventory, gap).await {
+            Ok(true) => {
+                confirmed.insert(gap.first);
+            }
+            Ok(false) => {}
+            Err(error) => return vec![unreadable(store, &error)],
+        }
+    }
+    wal::judge(plan, inventory, timeline, &confirmed)
+}
+
+/// True when a second listing of the gap's first segment shows nothing either.
+pub async fn still_missing(store: &Store, inventory: &Inventory, gap: &Gap) -> Result<bool, StoreError> {
+    let size = inventory.wal.segment_size;
+    let mut found = false;
+    for &timeline in inventory.wal.timelines.keys() {
+        let segment = Segment { timeline, number: gap.first };
+        let prefix = format!("wals/{}/{}", segment.directory(size), segment.name(size));
+        store
+            .for_each(&prefix, |object| {
+                let mut listing = crate::archive::wal_listing::WalListing::new(size);
+                listing.add(&object);
+                found |= timeline == gap.timeline && listing.segments() > 0;
+            })
+            .await?;
+    }
+    Ok(!found)
+}
+
+fn judge_sample(inventory: &Inventory, sampled: Vec<(Segment, Sampled)>) -> Vec<Finding> {
+    let size = inventory.wal.segment_size;
+    let mut findings = Vec::new();
+    let mut sound = 0;
+    for (segment, outcome) in sampled {
+        let name = segment.name(size);
+        match outcome {
+            Sampled::Sound => sound += 1,
+            Sampled::Wrong(reason) => findings.push(
+                Finding::failed(
+                    Code::WalSegmentInvalid,
+                    Blame::Backups,
+                    format!("segment {name} is not what its name says"),
+                )
+                .of(name)
+                .expected("the first page of this segment of this cluster")
+                .observed(reason)
+                .hint("replay stops at this segment: make a new base backup now, then look who writes to this archive"),
+            ),
+            // Retention may remove a segment between the listing and the reading.
+            Sampled::Unreadable(error) if error.is_absent() => {
+                findings.push(
+                    Finding::note(Code::WalSegmentInvalid, format!("{name} was removed while it was to be read"))
+                        .of(name),
+                );
+            }
+            Sampled::Unreadable(error) => findings.push(
+                Finding::not_checked(Code::WalSegmentInvalid, format!("segment {name} could not be read: {error}"))
+                    .of(name)
+                    .hint(error.hint()),
+            ),
+        }
+    }
+    if sound > 0 {
+        let summary = format!("{sound} sampled segments are of this cluster and in their places");
+        findings.insert(0, Finding::passed(Code::WalSegmentInvalid, summary));
+    }
+    findings
+}
+
+async fn observe(plan: &Plan, findings: &mut Vec<Finding>) -> Option<Archiver> {
+    let connection = plan.connection.as_ref()?;
+    let observed = async {
+        let client = postgres::connect(connection, &connection.database).await.map_err(|error| error.to_string())?;
+        archiver::observe(&client).await.map_err(|error| error.to_string())
+    };
+    match observed.await {
+        Ok(archiver) => {
+            findings.push(Finding::passed(
+                Code::SourceUnreachable,
+                format!("the source answers, at LSN {} on timeline {}", archiver.current_lsn, archiver.timeline),
+            ));
+            Some(archiver)
+        }
+        Err(reason) => {
+            findings.push(
+                Finding::not_checked(Code::SourceUnreachable, format!("the source could not be asked: {reason}"))
+                    .hint("does `connection` reach the source from here, with a role in pg_monitor?"),
+            );
+            None
+        }
+    }
+}
+
+/// The finding for a store that could not be listed or read.
+pub fn unreadable(store: &Store, error: &StoreError) -> Finding {
+    let blame = match error.kind {
+        StoreErrorKind::Frozen => Blame::Backups,
+        _ => Blame::Environment,
+    };
+    Finding::failed(Code::ArchiveUnreadable, blame, format!("the archive {} could not be read", store.url()))
+        .of(store.url())
+        .expected("a listing of the archive")
+        .observed(error.to_string())
+        .hint(error.hint())
+}
+
+/// A wrong name and a lost archive look the same, so this is nobody's fault yet; neighbours help to tell.
+async fn empty(store: &Store) -> Finding {
+    let finding = Finding::failed(Code::ArchiveEmpty, Blame::Unknown, format!("{} holds no object", store.url()))
+        .of(store.url())
+        .expected("base backups below base/ and WAL below wals/");
+    match store.siblings().await {
+        Ok(names) if !names.is_empty() => finding
+            .observed(format!("nothing; beside it there are: {}", names.join(", ")))
+            .hint("is `archive.s3.serverName` the source's name in the archive?"),
+        _ => finding
+            .observed("nothing, and no other archive beside it")
+            .hint("is `archive.s3.url` where production archives to? If so, its archive is lost"),
+    }
+}

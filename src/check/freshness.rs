@@ -1,0 +1,135 @@
+//! Judges whether WAL and base backups keep arriving. From the store alone an idle source and a dead archiver look the
+//! same; with the source's own word they do not.
+
+use jiff::Timestamp;
+
+use crate::archive::inventory::Inventory;
+use crate::archive::wal::Segment;
+use crate::archive::wal_listing::Extent;
+use crate::finding::{Blame, Code, Finding};
+use crate::plan::{Plan, signed};
+use crate::source::archiver::Archiver;
+
+pub fn judge(plan: &Plan, inventory: &Inventory, archiver: Option<&Archiver>, now: Timestamp) -> Vec<Finding> {
+    let mut findings = vec![wal(plan, inventory, archiver, now)];
+    if let Some(archiver) = archiver {
+        findings.push(match archiver.is_failing(now, plan.freshness.max_wal_age) {
+            Some(reason) => Finding::failed(
+                Code::SourceArchivingFailing,
+                Blame::Backups,
+                format!("the source does not archive its WAL: {reason}"),
+            )
+            .expected("every finished segment is archived")
+            .observed(reason)
+            .hint("see the source's log for archive_command; every hour adds to what would be lost"),
+            None => Finding::passed(Code::SourceArchivingFailing, "the source's archiver reports no trouble"),
+        });
+    }
+    findings.extend(backup(plan, inventory, archiver.is_some(), now));
+    findings.extend(window(plan, inventory, archiver));
+    findings
+}
+
+fn wal(plan: &Plan, inventory: &Inventory, archiver: Option<&Archiver>, now: Timestamp) -> Finding {
+    let size = inventory.wal.segment_size;
+    if inventory.wal.extent == Extent::Unknown {
+        return Finding::not_checked(Code::WalStale, "the archive is too large to find its end within this depth")
+            .hint("`--depth full` lists all of it");
+    }
+    let timeline = archiver.map(|archiver| archiver.timeline).or_else(|| inventory.wal.newest_timeline());
+    let newest = timeline.and_then(|timeline| inventory.wal.newest(timeline));
+    let Some((newest, stored_at)) = newest else {
+        let blame = if archiver.is_some() { Blame::Backups } else { Blame::Unknown };
+        return Finding::failed(Code::WalStale, blame, "the archive holds no WAL of the source's timeline")
+            .hint("does `archive.s3` name the place that the source archives to?");
+    };
+    let age = now.duration_since(stored_at);
+    let max_age = signed(plan.freshness.max_wal_age);
+    let name = newest.name(size);
+    let stored = format!("{name}, stored {stored_at} ({} ago)", crate::report::text::duration(age));
+
+    let Some(archiver) = archiver else {
+        if age <= max_age {
+            return Finding::passed(Code::WalStale, format!("the newest segment is {stored}")).of(name);
+        }
+        return Finding::failed(
+            Code::WalStale,
+            Blame::Unknown,
+            "no WAL arrived lately, and the source was not asked why",
+        )
+        .of(name)
+        .expected(format!("a segment within {}", crate::report::text::duration(max_age)))
+        .observed(stored)
+        .hint("configure `connection`: an idle source and a dead archiver look the same from here");
+    };
+    let current = Segment::parse(&archiver.current_segment, size);
+    let behind = current.map_or(0, |current| current.number.saturating_sub(newest.number));
+    // The current segment is unfinished, so an archive that has the one before it has everything.
+    if behind <= 1 {
+        let summary = if age <= max_age {
+            format!("the newest segment is {stored}")
+        } else {
+            format!("every finished segment is archived; the newest is {stored}, the source has been idle since")
+        };
+        return Finding::passed(Code::WalStale, summary).of(name);
+    }
+    if age <= max_age {
+        let summary = format!("the newest segment is {stored}; {} finished segments are under way", behind - 1);
+        return Finding::passed(Code::WalStale, summary).of(name);
+    }
+    Finding::failed(
+        Code::WalStale,
+        Blame::Backups,
+        format!("the source has finished {} segments that the archive does not have", behind - 1),
+    )
+    .of(name)
+    .expected(format!("segments up to the one before {}", archiver.current_segment))
+    .observed(stored)
+    .hint("see the source's log for archive_command; every hour adds to what would be lost")
+}
+
+fn backup(plan: &Plan, inventory: &Inventory, source_is_up: bool, now: Timestamp) -> Option<Finding> {
+    let newest = inventory.restorable().next_back()?;
+    let ended = newest.end_time().unwrap_or(newest.newest_object);
+    let age = now.duration_since(ended);
+    let max_age = signed(plan.freshness.max_backup_age);
+    let observed = format!("{}, ended {ended} ({} ago)", newest.id, crate::report::text::duration(age));
+    if age <= max_age {
+        return Some(
+            Finding::passed(Code::BackupStale, format!("the newest base backup is {observed}")).of(&newest.id),
+        );
+    }
+    // A source that is paused on purpose makes no backups; one that answers should.
+    let blame = if source_is_up { Blame::Backups } else { Blame::Unknown };
+    Some(
+        Finding::failed(Code::BackupStale, blame, "the newest base backup is too old")
+            .of(&newest.id)
+            .expected(format!("one that ended within {}", crate::report::text::duration(max_age)))
+            .observed(observed)
+            .hint("look why the scheduled backup did not run or did not complete"),
+    )
+}
+
+fn window(plan: &Plan, inventory: &Inventory, archiver: Option<&Archiver>) -> Option<Finding> {
+    let promised = signed(plan.objectives.recovery_window?);
+    if inventory.wal.extent != Extent::All {
+        return None;
+    }
+    let timeline = archiver.map(|archiver| archiver.timeline).or_else(|| inventory.wal.newest_timeline())?;
+    let Some(window) = inventory.recovery_window(timeline) else {
+        return Some(
+            Finding::failed(Code::ObjectiveRecoveryWindow, Blame::Unknown, "there is no recovery window")
+                .expected(crate::report::text::duration(promised)),
+        );
+    };
+    let length = window.to.duration_since(window.from);
+    let observed = format!("{}, from {} to {}", crate::report::text::duration(length), window.from, window.to);
+    Some(if length >= promised {
+        Finding::passed(Code::ObjectiveRecoveryWindow, format!("the recovery window is {observed}"))
+    } else {
+        Finding::failed(Code::ObjectiveRecoveryWindow, Blame::Source, "the recovery window is shorter than promised")
+            .expected(crate::report::text::duration(promised))
+            .observed(observed)
+            .hint("a new archive grows into its window; otherwise raise the retention, or look for a gap")
+    })
+}

@@ -1,0 +1,129 @@
+//! The configuration file as written, and its schema. Nothing here is checked beyond its structure: [`crate::plan`]
+//! makes it whole.
+
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::{Deserialize, Serialize};
+
+pub mod mistakes;
+mod outline;
+mod reading;
+mod source;
+pub mod units;
+
+pub use source::{
+    Archive, Backup, Connection, Credentials, Database, Freshness, KeyFiles, KeyVariables, Objectives, S3, Source,
+    Table, Target, Tls,
+};
+
+use mistakes::Placed;
+use units::{Period, Size};
+
+/// One YAML file, the same for every command. Secrets are never written in it: it names the files or environment
+/// variables that hold them.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(title = "walproof configuration")]
+pub struct Config {
+    /// The database clusters whose backups are on trial.
+    pub sources: Placed<Vec<Source>>,
+    /// Where restores happen.
+    #[serde(default)]
+    pub sandbox: Sandbox,
+    /// Groups of findings that must pass for the verdict PASS, beside the minimum that every drill needs.
+    #[serde(default)]
+    pub require: Vec<Requirement>,
+    /// How long things may take.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What the file was called, for naming mistakes that are found later.
+    #[serde(skip)]
+    pub(crate) file_name: String,
+}
+
+/// Where restores happen.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub enum Sandbox {
+    /// walproof downloads the backup itself and runs PostgreSQL on it, on this machine.
+    Direct(Direct),
+}
+
+/// A restore on this machine.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Direct {
+    /// Where sandboxes are made, each in a directory of its own. Left out: the system's directory for temporary files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<Placed<PathBuf>>,
+    /// The directory of `postgres` and its tools. Left out: where distributions put the backup's major version.
+    #[schemars(example = "/usr/lib/postgresql/17/bin")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub binaries: Option<Placed<PathBuf>>,
+    /// Who runs PostgreSQL when walproof is started as root, which PostgreSQL refuses.
+    pub user: Placed<String>,
+    /// How many bytes of decompressed WAL may wait for replay.
+    pub spool: Placed<Size>,
+}
+
+/// A group of findings that can be required to pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Requirement {
+    /// The recovery time, point and window objectives.
+    Objectives,
+    /// WAL and base backup are fresh.
+    Freshness,
+    /// Every part of the baseline was captured exactly.
+    ExactBaseline,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Limits {
+    /// A whole drill, tear-down not counted.
+    pub drill: Placed<Period>,
+    /// Reading the baseline.
+    pub baseline: Placed<Period>,
+    /// One statement on the source or on the restored server.
+    pub statement: Placed<Period>,
+    /// Waiting for one lock on the source.
+    pub lock: Placed<Period>,
+    /// How long a drill waits for the archive to reach the baseline. Left out: the source's `archive_timeout` and a
+    /// minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive_wait: Option<Placed<Period>>,
+}
+
+impl Config {
+    /// The JSON schema (draft 2020-12) of the file.
+    pub fn schema() -> serde_json::Value {
+        SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Self>().to_value()
+    }
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self::Direct(Direct::default())
+    }
+}
+
+impl Default for Direct {
+    fn default() -> Self {
+        Self { directory: None, binaries: None, user: "postgres".to_owned().into(), spool: Size(1 << 30).into() }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            drill: Period::from_seconds(4 * 60 * 60).into(),
+            baseline: Period::from_seconds(10 * 60).into(),
+            statement: Period::from_seconds(5 * 60).into(),
+            lock: Period::from_seconds(2).into(),
+            archive_wait: None,
+        }
+    }
+}

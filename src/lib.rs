@@ -1,0 +1,26 @@
+//! walproof proves that a PostgreSQL database comes back from its barman-cloud archive.
+//!
+//! The modules, in suggested reading order: [`finding`] and [`verdict`] are the heart; [`archive`] knows an object
+//! store; [`source`] reads the baseline; [`target`] chooses where to stop; [`sandbox`] restores; [`probe`] compares;
+//! [`drill`] and [`check`] are the recipes; [`report`] is what people and programs get.
+
+pub mod finding;
+pub mod report;
+pub mod verdict;
+
+pub mod config;
+pub mod plan;
+
+pub mod archive;
+pub mod probe;
+pub mod sandbox;
+pub mod source;
+pub mod target;
+
+pub mod check;
+pub mod drill;
+
+pub mod cli;
+pub mod error;
+pub mod postgres;
+pub mod telemetry;

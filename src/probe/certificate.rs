@@ -1,0 +1,161 @@
+//! The certificate: which transactions the copy holds beyond the baseline (K), and whether one of the baseline's is
+//! missing. With K empty, every count must match exactly.
+
+use tokio_postgres::Client;
+
+use super::not_asked;
+use crate::archive::wal::Lsn;
+use crate::finding::{Blame, Code, Finding};
+use crate::source::baseline::Baseline;
+use crate::source::snapshot::Snapshot;
+use crate::target::Stop;
+
+/// More candidates than this are not asked one by one; they are counted as if all had committed.
+const ASKED: u64 = 1_000_000;
+
+/// The transactions that may have committed between one database's snapshot and the stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// In progress at the snapshot; below the copy's own first transaction.
+    pub in_progress: Vec<u64>,
+    /// Not yet begun, or not finished, at the snapshot: `from..to`.
+    pub from: u64,
+    pub to: u64,
+    /// How many of them committed: |K|.
+    pub committed: u64,
+}
+
+impl Certificate {
+    /// Nothing committed between the snapshot and the stop.
+    pub fn is_exact(&self) -> bool {
+        self.committed == 0
+    }
+
+    /// SQL that is true for a row that one of these transactions wrote. `xmin` has 32 bits, so the comparison is
+    /// modulo 2^32.
+    pub fn wrote_row(&self) -> String {
+        let low = |xid: u64| xid & 0xFFFF_FFFF;
+        let list: Vec<String> = self.in_progress.iter().map(|&xid| low(xid).to_string()).collect();
+        format!(
+            "(xmin::text::int8 = ANY ('{{{}}}'::int8[]) OR (xmin::text::int8 - {} + 4294967296) % 4294967296 < {})",
+            list.join(","),
+            low(self.from),
+            self.to.saturating_sub(self.from)
+        )
+    }
+}
+
+/// The candidates for K: not visible in the snapshot, and below the bound.
+pub fn candidates(snapshot: &Snapshot, baseline: &Baseline, stop: &Stop, next_xid: u64) -> Certificate {
+    // A transaction at or above the second snapshot's end finished after the target. Without that stop there is no
+    // such bound.
+    let to = match stop {
+        Stop::BeforeLsn(lsn) if *lsn == baseline.lsn => baseline.second_snapshot.xmax.min(next_xid),
+        _ => next_xid,
+    };
+    let in_progress = snapshot.in_progress.iter().copied().filter(|&xid| xid < to.min(snapshot.xmax)).collect();
+    // A standby's snapshot lists nothing as in progress, so all that may have been counts.
+    let from = if baseline.server.in_recovery { snapshot.xmin } else { snapshot.xmax };
+    Certificate { in_progress, from, to: to.max(from), committed: 0 }
+}
+
+/// Counts the committed ones on the restored server.
+pub async fn certify(
+    client: &Client,
+    snapshot: &Snapshot,
+    baseline: &Baseline,
+    stop: &Stop,
+    next_xid: u64,
+) -> Result<Certificate, Finding> {
+    let mut certificate = candidates(snapshot, baseline, stop, next_xid);
+    let range = certificate.to - certificate.from;
+    if range > ASKED {
+        certificate.committed = range;
+        return Ok(certificate);
+    }
+    let list: Vec<String> = certificate.in_progress.iter().map(u64::to_string).collect();
+    // A status that is no longer known (null) belongs to a transaction so old that it cannot be one of these.
+    let question = format!(
+        "SELECT count(*)::int8 FROM (SELECT unnest('{{{}}}'::int8[]) UNION ALL SELECT generate_series({}::int8, {}::int8)) x(xid)
+         WHERE pg_xact_status(xid::text::xid8) = 'committed'",
+        list.join(","),
+        certificate.from,
+        i128::from(certificate.to) - 1,
+    );
+    let row = client.query_one(&question, &[]).await.map_err(|error| not_asked(Code::RecoveryCertificate, &error))?;
+    certificate.committed = u64::try_from(row.get::<_, i64>(0)).unwrap_or(0);
+    Ok(certificate)
+}
+
+/// Says how exact the comparison will be.
+pub fn describe(certificates: &[(String, Certificate)]) -> Finding {
+    let beyond: Vec<String> = certificates
+        .iter()
+        .filter(|(_, certificate)| !certificate.is_exact())
+        .map(|(database, certificate)| format!("{database}: {}", certificate.committed))
+        .collect();
+    if beyond.is_empty() {
+        Finding::passed(
+            Code::RecoveryCertificate,
+            "no transaction beyond the baseline was replayed: counts must be equal",
+        )
+    } else {
+        Finding::note(
+            Code::RecoveryCertificate,
+            "transactions beyond the baseline were replayed; their rows are told apart",
+        )
+        .observed(beyond.join(", "))
+    }
+}
+
+/// Nothing missing: every transaction that the baseline saw finished lies below the copy's own first one.
+pub fn missing(baseline: &Baseline, next_xid: u64, switch: Lsn, archiving_failing: Option<&str>) -> Finding {
+    let missing = baseline
+        .databases
+        .iter()
+        .filter_map(|database| Some((database.name.as_str(), database.snapshot.all_finished_below(next_xid)?)))
+        .max_by_key(|&(_, xid)| xid);
+    let Some((_, largest)) = missing else {
+        return Finding::passed(
+            Code::RecoveryTransactionsMissing,
+            format!("every transaction that the baseline saw is below {next_xid}, the copy's own first"),
+        );
+    };
+    let finding = match archiving_failing {
+        Some(reason) => Finding::failed(
+            Code::RecoveryTransactionsMissing,
+            Blame::Backups,
+            format!("transactions of the baseline never reached the archive: {reason}"),
+        ),
+        // Not yet archived is not the same as lost.
+        None if switch < baseline.lsn => Finding::failed(
+            Code::RecoveryTransactionsMissing,
+            Blame::Source,
+            "transactions of the baseline have not reached the archive yet",
+        ),
+        None => Finding::failed(
+            Code::RecoveryTransactionsMissing,
+            Blame::Backups,
+            "transactions of the baseline are missing though recovery passed its LSN",
+        ),
+    };
+    finding
+        .expected(format!("transactions up to {largest}"))
+        .observed(format!("the copy ends before transaction {next_xid}, at LSN {switch}"))
+        .hint("this is what would be lost now: lower archive_timeout, or give `limits.archiveWait` more time")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_told_apart_across_the_wrap_of_32_bits() {
+        let certificate =
+            Certificate { in_progress: vec![(1 << 32) + 5], from: (2 << 32) - 1, to: (2 << 32) + 2, committed: 1 };
+        assert_eq!(
+            certificate.wrote_row(),
+            "(xmin::text::int8 = ANY ('{5}'::int8[]) OR (xmin::text::int8 - 4294967295 + 4294967296) % 4294967296 < 3)"
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! Where recovery really stopped: the last line of the new timeline's history file, which promotion writes. The same
+//! on every backend, without logs.
+
+use jiff::Timestamp;
+use tokio_postgres::Client;
+
+use super::not_asked;
+use crate::archive::timeline::{StopLine, StopReason};
+use crate::archive::wal::{Lsn, Segment, SegmentSize, Timeline};
+use crate::finding::{Blame, Code, Finding};
+use crate::source::baseline::Baseline;
+use crate::target::{Choice, Stop};
+
+/// What the restored server says of its own recovery.
+#[derive(Debug, Clone)]
+pub struct Recovery {
+    pub timeline: Timeline,
+    pub stop: StopLine,
+    /// The commit time of the last transaction that was replayed.
+    pub last_commit: Option<Timestamp>,
+    /// The first transaction id that belongs to the copy itself: N of DESIGN's certificate.
+    pub next_xid: u64,
+}
+
+/// Must be the first thing asked on the restored server, before anything there takes a transaction id.
+pub async fn read(client: &Client) -> Result<Recovery, Finding> {
+    let next_xid = client.query_one("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8", &[]).await;
+    let next_xid: i64 = next_xid.map_err(|error| not_asked(Code::RecoveryStop, &error))?.get(0);
+    let question = "SELECT substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8),
+            pg_read_file('pg_wal/' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '.history', true),
+            pg_last_xact_replay_timestamp()";
+    let row = client.query_one(question, &[]).await.map_err(|error| not_asked(Code::RecoveryStop, &error))?;
+    let (timeline, history, last_commit): (String, Option<String>, Option<Timestamp>) =
+        (row.get(0), row.get(1), row.get(2));
+    let timeline = u32::from_str_radix(&timeline, 16).unwrap_or(0);
+    let history = history.ok_or_else(|| {
+        Finding::not_checked(Code::RecoveryStop, format!("timeline {timeline} has no history file"))
+            .hint("was the server promoted at all?")
+    })?;
+    let stop = StopLine::parse(&history).map_err(|defect| {
+        Finding::not_checked(Code::RecoveryStop, format!("the history of timeline {timeline} cannot be read: {defect}"))
+    })?;
+    Ok(Recovery { timeline: Timeline(timeline), stop, last_commit, next_xid: u64::try_from(next_xid).unwrap_or(0) })
+}
+
+/// Compares the stop with what was chosen.
+pub fn judge(stop: &StopLine, choice: &Choice, baseline: Option<&Baseline>, size: SegmentSize) -> Finding {
+    let observed = format!("{} at {} on timeline {}", stop.reason, stop.switch, stop.parent);
+    if stop.parent != choice.history.timeline {
+        return Finding::failed(
+            Code::RecoveryStop,
+            Blame::Backups,
+            "recovery followed another timeline than the source's",
+        )
+        .expected(format!("timeline {}", choice.history.timeline))
+        .observed(observed)
+        .hint("which server wrote that timeline into this archive? A restored copy with archiving on does so");
+    }
+    let passed = |summary: String| Finding::passed(Code::RecoveryStop, summary);
+    let failed = |blame, summary: &str, expected: String| {
+        Finding::failed(Code::RecoveryStop, blame, summary).expected(expected).observed(observed.clone())
+    };
+    match (&choice.stop, &stop.reason) {
+        // The switch LSN is the end of the last replayed record, the reason names the record it stopped before.
+        (Stop::BeforeLsn(target), StopReason::BeforeLsn(record)) if stop.switch <= *target && target <= record => {
+            passed(format!("stopped {observed}"))
+        }
+        (Stop::Time(_), StopReason::Time { .. })
+        | (Stop::Xid(_), StopReason::AfterTransaction(_))
+        | (Stop::RestorePoint(_), StopReason::RestorePoint(_)) => passed(format!("stopped {observed}")),
+        (Stop::EndOfArchive, StopReason::EndOfArchive) => {
+            let start = choice.last_segment.start(size);
+            if stop.switch < start {
+                return failed(
+                    Blame::Backups,
+                    "replay ended before the end of the archive",
+                    format!("at least {start}, where segment {} begins", choice.last_segment.name(size)),
+                )
+                .hint("WAL is damaged where replay ended; make a new base backup now");
+            }
+            match baseline.filter(|_| choice.short_of_baseline) {
+                Some(baseline) => idle(stop.switch, baseline, size, &observed),
+                None => passed(format!("replayed to the end of the archive: {observed}")),
+            }
+        }
+        _ => failed(
+            Blame::Unknown,
+            "recovery ended without reaching its target",
+            format!("recovery to {}", choice.stop.text()),
+        )
+        .hint("run the drill with --keep and read postgresql.log in the sandbox"),
+    }
+}
+
+/// An idle source's last records are never archived; the archive has everything if it reaches the segment that the
+/// baseline lies in. Whether a transaction is missing is asked separately.
+fn idle(switch: Lsn, baseline: &Baseline, size: SegmentSize, observed: &str) -> Finding {
+    let containing = Segment::containing(baseline.server.timeline, baseline.lsn, size);
+    if switch >= containing.start(size) {
+        return Finding::passed(
+            Code::RecoveryStop,
+            format!("replayed to the end of the archive, up to the baseline's own unfinished segment: {observed}"),
+        );
+    }
+    Finding::not_checked(Code::RecoveryStop, "the archive ends before the baseline's segment")
+        .expected(format!("WAL up to {}", containing.start(size)))
+        .observed(observed)
+        .hint("archiving lags behind: see wal.stale, or give `limits.archiveWait` more time")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::timeline::History;
+    use crate::finding::Outcome;
+
+    fn stopped(choice_stop: Stop, line: &str) -> Finding {
+        let size = SegmentSize::DEFAULT;
+        let history = History::root(Timeline(1));
+        let last_segment = Segment { timeline: Timeline(1), number: 12 };
+        let choice = Choice { backup: "b".into(), stop: choice_stop, history, last_segment, short_of_baseline: false };
+        judge(&StopLine::parse(line).unwrap(), &choice, None, size)
+    }
+
+    #[test]
+    fn a_target_right_behind_a_page_header_is_reached() {
+        // Seen on a real cluster: the target lies behind the header, the switch before it.
+        let finding = stopped(Stop::BeforeLsn(Lsn(0x0C00_0028)), "1\t0/C000000\tbefore LSN 0/C000028\n");
+        assert_eq!(finding.outcome, Outcome::Passed);
+    }
+
+    #[test]
+    fn a_record_before_the_target_is_too_early() {
+        let finding = stopped(Stop::BeforeLsn(Lsn(0x0C00_0028)), "1\t0/B000000\tbefore LSN 0/B000028\n");
+        assert_eq!(finding.outcome, Outcome::Failed);
+    }
+
+    #[test]
+    fn the_same_lsn_on_another_timeline_is_not_the_target() {
+        let finding = stopped(Stop::BeforeLsn(Lsn(0x0C00_0028)), "2\t0/C000000\tbefore LSN 0/C000028\n");
+        assert!(finding.blames_backups(), "{finding:?}");
+    }
+
+    #[test]
+    fn an_end_before_the_archives_end_is_the_backups_fault() {
+        let line = |switch| format!("1\t{switch}\tno recovery target specified\n");
+        assert!(stopped(Stop::EndOfArchive, &line("0/B000000")).blames_backups());
+        assert_eq!(stopped(Stop::EndOfArchive, &line("0/C000100")).outcome, Outcome::Passed);
+    }
+
+    #[test]
+    fn an_end_of_archive_is_no_lsn() {
+        let finding = stopped(Stop::BeforeLsn(Lsn(0x0C00_0028)), "1\t0/C000000\tno recovery target specified\n");
+        assert_eq!(finding.outcome, Outcome::Failed);
+    }
+}

@@ -1,0 +1,245 @@
+//! Row counts and timestamps of every table of the baseline, each read once on the restored server and judged by the
+//! certificate.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::Client;
+
+use super::certificate::Certificate;
+use crate::finding::{Blame, Code, Finding};
+use crate::postgres::{quote_identifier, reason};
+use crate::source::baseline::{TableBaseline, TimestampBaseline};
+
+/// What one table came to; details of what passed are summed up in the findings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TableResult {
+    pub database: String,
+    /// `schema.table`, as the source names it.
+    pub table: String,
+    pub rows_expected: u64,
+    /// Absent when the table could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_observed: Option<u64>,
+    pub comparison: Comparison,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Comparison {
+    /// Equal, and nothing was replayed that could have hidden a difference.
+    Exact,
+    /// Equal but for rows of transactions that committed between the baseline's snapshot and its LSN.
+    WithinTransactions,
+    Different,
+    NotChecked,
+}
+
+/// What the restored server says of one table.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    pub rows: u64,
+    /// Rows written by transactions of K.
+    pub rows_of_k: u64,
+    pub filenode: u32,
+    pub timestamps: Vec<TimestampBaseline>,
+}
+
+/// Reads one table; `Ok(None)` when it does not exist there.
+pub async fn read(
+    client: &Client,
+    table: &TableBaseline,
+    certificate: &Certificate,
+) -> Result<Option<Observed>, tokio_postgres::Error> {
+    let named = "SELECT n.nspname, c.relname, pg_relation_filenode(c.oid)::int8, c.relkind::text
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1 AND c.relkind IN ('r', 'm')";
+    let Some(row) = client.query_opt(named, &[&table.oid]).await? else { return Ok(None) };
+    let (schema, name, filenode): (String, String, Option<i64>) = (row.get(0), row.get(1), row.get(2));
+
+    let columns = "SELECT attname FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped";
+    let columns: Vec<String> = client.query(columns, &[&table.oid]).await?.iter().map(|row| row.get(0)).collect();
+    let of_k = if certificate.is_exact() { "false".to_owned() } else { certificate.wrote_row() };
+    let mut wanted = format!("count(*)::int8, count(*) FILTER (WHERE {of_k})::int8");
+    let known = |timestamp: &&TimestampBaseline| columns.contains(&timestamp.column);
+    let timestamps: Vec<&TimestampBaseline> = table.timestamps.iter().filter(known).collect();
+    for timestamp in &timestamps {
+        let column = quote_identifier(&timestamp.column);
+        for bound in ["min", "max"] {
+            let _ = write!(wanted, ", ({bound}({column}) FILTER (WHERE isfinite({column})))::text");
+        }
+    }
+    let question = format!("SELECT {wanted} FROM ONLY {}.{}", quote_identifier(&schema), quote_identifier(&name));
+    let row = client.query_one(&question, &[]).await?;
+    let number = |index| u64::try_from(row.get::<_, i64>(index)).unwrap_or(0);
+    let timestamps = timestamps.iter().enumerate().map(|(index, timestamp)| TimestampBaseline {
+        column: timestamp.column.clone(),
+        min: row.get(2 + 2 * index),
+        max: row.get(3 + 2 * index),
+    });
+    Ok(Some(Observed {
+        rows: number(0),
+        rows_of_k: number(1),
+        filenode: filenode.and_then(|node| u32::try_from(node).ok()).unwrap_or(0),
+        timestamps: timestamps.collect(),
+    }))
+}
+
+/// Judges one table. The finding is None when there is nothing to say beyond the sum.
+pub fn judge(
+    database: &str,
+    table: &TableBaseline,
+    read: Result<Option<Observed>, tokio_postgres::Error>,
+    certificate: &Certificate,
+) -> (TableResult, Vec<Finding>) {
+    let name = format!("{}.{}", table.schema, table.name);
+    let object = format!("{database}: {name}");
+    let result = |rows_observed, comparison| TableResult {
+        database: database.to_owned(),
+        table: name.clone(),
+        rows_expected: table.rows,
+        rows_observed,
+        comparison,
+    };
+    let exact = certificate.is_exact();
+    let explained = || format!("{} transactions beyond the baseline may explain it", certificate.committed);
+    let observed = match read {
+        Ok(Some(observed)) => observed,
+        Ok(None) if exact => {
+            let finding = lost(Code::TableRowCount, format!("table {name} of {database} is not there"), &object)
+                .expected(rows(table.rows))
+                .observed("no such table");
+            return (result(None, Comparison::Different), vec![finding]);
+        }
+        Ok(None) => {
+            let finding =
+                Finding::not_checked(Code::TableRowCount, format!("table {name} is not there; {}", explained()));
+            return (result(None, Comparison::NotChecked), vec![finding.of(object)]);
+        }
+        // A page that cannot be read is a loss; anything else is a question that was not answered.
+        Err(error) => {
+            let is_damage = error.code().is_some_and(|code| matches!(code.code(), "XX001" | "XX002"));
+            let finding = if is_damage {
+                lost(Code::TableRowCount, format!("table {name} of {database} cannot be read whole"), &object)
+                    .expected(rows(table.rows))
+                    .observed(reason(&error))
+            } else {
+                let summary = format!("table {name} could not be counted: {}", reason(&error));
+                Finding::not_checked(Code::TableRowCount, summary).of(object)
+            };
+            let comparison = if is_damage { Comparison::Different } else { Comparison::NotChecked };
+            return (result(None, comparison), vec![finding]);
+        }
+    };
+    let seen = Some(observed.rows);
+    if observed.filenode != table.filenode {
+        let summary = format!("table {name} was rewritten between the baseline's snapshot and its LSN");
+        let finding = Finding::not_checked(Code::TableRowCount, summary).of(object);
+        return (result(seen, Comparison::NotChecked), vec![finding]);
+    }
+    if observed.rows == table.rows && (exact || observed.rows_of_k == 0) {
+        let findings = timestamps(&name, &object, table, &observed, exact);
+        return (result(seen, Comparison::Exact), findings);
+    }
+    if exact {
+        let finding = lost(Code::TableRowCount, difference(&name, database, table.rows, observed.rows), &object)
+            .expected(rows(table.rows))
+            .observed(rows(observed.rows));
+        let mut findings = vec![finding];
+        findings.extend(timestamps(&name, &object, table, &observed, exact));
+        return (result(seen, Comparison::Different), findings);
+    }
+    let least = observed.rows.saturating_sub(observed.rows_of_k);
+    if (least..=observed.rows).contains(&table.rows) {
+        let findings = timestamps(&name, &object, table, &observed, exact);
+        return (result(seen, Comparison::WithinTransactions), findings);
+    }
+    let finding =
+        Finding::not_checked(Code::TableRowCount, format!("table {name} differs from the baseline; {}", explained()))
+            .of(object)
+            .expected(rows(table.rows))
+            .observed(format!("{}, {} of them by those transactions", rows(observed.rows), observed.rows_of_k))
+            .hint("run the drill again; a baseline at a quieter time is exact");
+    (result(seen, Comparison::NotChecked), vec![finding])
+}
+
+fn timestamps(name: &str, object: &str, table: &TableBaseline, observed: &Observed, exact: bool) -> Vec<Finding> {
+    let seen: BTreeMap<&str, &TimestampBaseline> =
+        observed.timestamps.iter().map(|timestamp| (timestamp.column.as_str(), timestamp)).collect();
+    let mut findings = Vec::new();
+    for expected in &table.timestamps {
+        let text = |timestamp: &TimestampBaseline| {
+            let bound = |bound: &Option<String>| bound.clone().unwrap_or_else(|| "none".to_owned());
+            format!("{} to {}", bound(&timestamp.min), bound(&timestamp.max))
+        };
+        let column = &expected.column;
+        let finding = match seen.get(column.as_str()) {
+            Some(&seen) if seen.min == expected.min && seen.max == expected.max => continue,
+            Some(seen) if exact => {
+                lost(Code::TableTimestamps, format!("column {column} of {name} differs from the baseline"), object)
+                    .expected(text(expected))
+                    .observed(text(seen))
+            }
+            None if exact => lost(Code::TableTimestamps, format!("column {column} of {name} is not there"), object),
+            seen => Finding::not_checked(
+                Code::TableTimestamps,
+                format!("column {column} of {name} differs; transactions beyond the baseline may explain it"),
+            )
+            .of(object)
+            .expected(text(expected))
+            .observed(seen.map_or("no such column".to_owned(), |seen| text(seen))),
+        };
+        findings.push(finding);
+    }
+    findings
+}
+
+fn lost(code: Code, summary: String, object: &str) -> Finding {
+    Finding::failed(code, Blame::Backups, summary)
+        .of(object)
+        .hint("the backup is not what the source held: make a new base backup, keep this one for analysis")
+}
+
+fn difference(name: &str, database: &str, expected: u64, observed: u64) -> String {
+    if observed == 0 {
+        format!("table {name} of {database} came back empty")
+    } else if observed < expected {
+        format!("{} of table {name} of {database} are lost", rows(expected - observed))
+    } else {
+        format!("table {name} of {database} has {} too many", rows(observed - expected))
+    }
+}
+
+fn rows(count: u64) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+}
+
+/// The findings that sum up what passed.
+pub fn sum(results: &[TableResult], with_timestamps: u64, timestamps_failed: bool) -> Vec<Finding> {
+    let passed: Vec<&TableResult> = results
+        .iter()
+        .filter(|result| matches!(result.comparison, Comparison::Exact | Comparison::WithinTransactions))
+        .collect();
+    let within = passed.iter().filter(|result| result.comparison == Comparison::WithinTransactions).count();
+    let mut findings = Vec::new();
+    if passed.is_empty() {
+        findings.push(
+            Finding::not_checked(Code::TableRowCount, "no table was compared")
+                .hint("a database without tables proves nothing: is `databases` right?"),
+        );
+    } else {
+        let total: u64 = passed.iter().filter_map(|result| result.rows_observed).sum();
+        let mut summary = format!("{} tables, {} rows", passed.len(), total);
+        if within > 0 {
+            let _ = write!(summary, "; {within} of them within the transactions beyond the baseline");
+        }
+        findings.push(Finding::passed(Code::TableRowCount, summary));
+    }
+    if with_timestamps > 0 && !timestamps_failed {
+        findings.push(Finding::passed(Code::TableTimestamps, format!("{with_timestamps} columns, oldest and newest")));
+    } else if with_timestamps == 0 {
+        findings.push(Finding::note(Code::TableTimestamps, "no table has a column of time that was asked for"));
+    }
+    findings
+}

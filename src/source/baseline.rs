@@ -1,0 +1,195 @@
+//! The baseline document: facts read from the source in one read-only snapshot, with the LSN that belongs to it.
+//! Fields are only ever added to it.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::archiver::Archiver;
+use super::snapshot::Snapshot;
+use crate::archive::wal::{Lsn, SegmentSize, Timeline};
+use crate::error::{Error, Reason};
+use crate::finding::Finding;
+
+/// The version of the document that this program writes, and the only one it reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Baseline {
+    pub schema_version: u32,
+    /// The source's name, as in the configuration.
+    pub source: String,
+    #[schemars(with = "String")]
+    pub captured_at: Timestamp,
+    pub duration_ms: u64,
+    pub walproof_version: String,
+    pub server: Server,
+    /// Absent when the role may not read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archiver: Option<Archiver>,
+    /// The largest of the databases' LSNs. Recovery that stops before the first record at or behind it has everything
+    /// that the snapshots show.
+    pub lsn: Lsn,
+    /// Taken after every LSN. Whatever committed before `lsn` is below its xmax.
+    pub second_snapshot: Snapshot,
+    /// Nothing committed between any database's snapshot and `lsn`: the copy must be equal.
+    pub exact: bool,
+    /// How often snapshots were taken until they were exact.
+    pub attempts: u32,
+    pub databases: Vec<DatabaseBaseline>,
+    pub not_read: Vec<NotRead>,
+    pub notes: Vec<Finding>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Server {
+    /// A decimal number. Text, because JSON's numbers are too short for it.
+    pub system_identifier: String,
+    /// As `server_version_num`: 150020 for 15.20.
+    pub version_number: u32,
+    pub version: String,
+    pub timeline: Timeline,
+    pub segment_size: SegmentSize,
+    /// A standby was asked.
+    pub in_recovery: bool,
+    /// The name of the role that initdb made (its oid is 10).
+    pub superuser: String,
+    pub archive_mode: String,
+    /// Zero when the server never ends a segment for its age.
+    pub archive_timeout_seconds: u64,
+    pub data_checksums: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DatabaseBaseline {
+    pub name: String,
+    pub oid: u32,
+    pub snapshot: Snapshot,
+    pub lsn: Lsn,
+    /// Tables that were read, the smallest first.
+    pub tables: Vec<TableBaseline>,
+    /// Read before the snapshot: the copy's values are the same or higher.
+    #[serde(default)]
+    pub sequences: Vec<SequenceBaseline>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TableBaseline {
+    pub schema: String,
+    pub name: String,
+    pub oid: u32,
+    /// The file that holds the table; a new one after each rewrite.
+    pub filenode: u32,
+    /// Without the rows of tables that inherit from it.
+    pub rows: u64,
+    pub timestamps: Vec<TimestampBaseline>,
+}
+
+/// The bounds of a date or timestamp column, infinity left out. Both are absent when there is no value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TimestampBaseline {
+    pub column: String,
+    /// As PostgreSQL writes it with `DateStyle` ISO and time zone UTC.
+    pub min: Option<String>,
+    pub max: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SequenceBaseline {
+    pub schema: String,
+    pub name: String,
+    /// Absent when it was never used.
+    pub last_value: Option<i64>,
+}
+
+/// What was selected and is not in the baseline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NotRead {
+    pub database: String,
+    /// `schema.table`; absent when it is about the whole database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    pub reason: String,
+    /// One thing to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// True when no restore could bring it back, so that its absence says nothing.
+    pub by_design: bool,
+}
+
+impl Baseline {
+    /// Reads a document and refuses one of another version.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        struct Version {
+            schema_version: u32,
+        }
+        let doing = || Error::new(format!("read the baseline {}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| doing().because(error))?;
+        let version: Version = serde_json::from_str(&text).map_err(|error| doing().because(error))?;
+        if version.schema_version != SCHEMA_VERSION {
+            let found = version.schema_version;
+            return Err(doing()
+                .because(Reason(format!("its schema_version is {found}; this walproof reads {SCHEMA_VERSION}")))
+                .hint("write it with `walproof baseline` of this version"));
+        }
+        serde_json::from_str(&text).map_err(|error| doing().because(error))
+    }
+
+    /// Writes the document whole or not at all.
+    pub fn write(&self, path: &Path) -> Result<(), Error> {
+        let failed =
+            |error: std::io::Error| Error::new(format!("write the baseline {}", path.display())).because(error);
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(".partial");
+        std::fs::write(&partial, self.json()).map_err(failed)?;
+        std::fs::rename(&partial, path).map_err(failed)
+    }
+
+    /// The document as text.
+    pub fn json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("all keys are strings and all values finite");
+        text.push('\n');
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(schema_version: u32) -> String {
+        format!(
+            r#"{{"schema_version": {schema_version}, "source": "s", "captured_at": "2026-01-02T03:04:05Z",
+            "duration_ms": 1, "walproof_version": "0.1.0", "lsn": "0/3000028", "second_snapshot": "731:731:",
+            "server": {{"system_identifier": "7500000000000000000", "version_number": 150020, "version": "15.20",
+            "timeline": 1, "segment_size": 16777216, "in_recovery": false, "superuser": "postgres",
+            "archive_mode": "on", "archive_timeout_seconds": 300, "data_checksums": true}},
+            "exact": true, "attempts": 1, "databases": [{{"name": "d", "oid": 5, "snapshot": "731:731:",
+            "lsn": "0/3000028", "tables": []}}], "not_read": [], "notes": [], "of_a_later_version": 1}}"#
+        )
+    }
+
+    #[test]
+    fn a_document_is_read_as_it_was_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("baseline.json");
+        std::fs::write(&path, document(1)).unwrap();
+        let baseline = Baseline::read(&path).unwrap();
+        baseline.write(&path).unwrap();
+        assert_eq!(Baseline::read(&path).unwrap(), baseline);
+        assert_eq!(baseline.databases[0].snapshot.xmax, 731);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_document_of_another_version_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("baseline.json");
+        std::fs::write(&path, document(2)).unwrap();
+        let error = Baseline::read(&path).unwrap_err().render();
+        assert!(error.contains("its schema_version is 2; this walproof reads 1"), "{error}");
+    }
+}

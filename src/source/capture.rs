@@ -1,0 +1,260 @@
+//! Captures a baseline: snapshots of all databases at one moment with the LSN that belongs to them, taken again until
+//! nothing committed in between, then the tables under these snapshots.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
+use tokio_postgres::Client;
+
+use super::archiver;
+use super::baseline::{Baseline, DatabaseBaseline, NotRead, SCHEMA_VERSION, SequenceBaseline};
+use super::count::{Read, Reading};
+use super::holder::{self, Taken};
+use super::role;
+use super::server::{self, Identity, not_captured};
+use super::tables;
+use crate::finding::{Blame, Code, Finding};
+use crate::plan::{Connection, DatabaseSelection, Databases, Plan};
+use crate::postgres::{self, ConnectError, Session, reason, rows};
+
+/// How often snapshots are taken before an inexact one is accepted.
+const ATTEMPTS: u32 = 5;
+/// How often everything is captured when tables are rewritten meanwhile.
+const ROUNDS: u32 = 2;
+/// How many databases are read at the same time, each with one query.
+const DATABASES_AT_ONCE: usize = 4;
+/// What connecting and tidying up may take beyond the limit for reading.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Reads the source. A table that could not be read is in the document; the error is for when there is none. It never
+/// blames the backups.
+pub async fn capture(plan: &Plan) -> Result<Baseline, Box<Finding>> {
+    let Some(connection) = &plan.connection else {
+        let finding = Finding::failed(Code::BaselineNotCaptured, Blame::Environment, "no connection is configured");
+        return Err(Box::new(finding.hint("configure `connection` of this source")));
+    };
+    let started = Instant::now();
+    match tokio::time::timeout(plan.limits.baseline + GRACE, capture_within(plan, connection, started)).await {
+        Ok(captured) => captured,
+        Err(_) => {
+            let summary = "the source did not answer within limits.baseline";
+            let finding = Finding::failed(Code::BaselineNotCaptured, Blame::Source, summary);
+            Err(Box::new(finding.hint("is the source overloaded, or `limits.baseline` too short?")))
+        }
+    }
+}
+
+/// One database's connection, which holds its snapshot.
+struct Database {
+    name: String,
+    oid: u32,
+    client: Client,
+}
+
+/// What one round brought.
+struct Round {
+    taken: Taken,
+    sequences: Vec<Vec<SequenceBaseline>>,
+    reads: Vec<Read>,
+    notes: Vec<Finding>,
+}
+
+async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) -> Result<Baseline, Box<Finding>> {
+    let captured_at = Timestamp::now();
+    let observer =
+        open(plan, connection, &connection.database).await.map_err(|error| unreachable(connection, &error))?;
+    let identity = rows(&observer, &Identity::sql()).await.map_err(|error| not_captured("ask which server", &error))?;
+    let identity = identity.first().and_then(Identity::of).ok_or_else(|| {
+        let summary = "the server does not say which one it is";
+        Box::new(Finding::failed(Code::BaselineNotCaptured, Blame::Source, summary))
+    })?;
+    let facts = server::facts(&observer, &identity).await?;
+    if identity.in_recovery {
+        server::check_lag(&observer, plan).await?;
+    }
+
+    let mut not_read = Vec::new();
+    let databases = open_databases(plan, connection, &observer, &mut not_read).await?;
+    let mut powers = role::powers(&observer).await.map_err(|error| not_captured("ask what the role may do", &error))?;
+    let knows_powers = powers.iter().any(|power| power.contains("superuser"));
+
+    let mut attempts = 0;
+    let mut round = 1;
+    let captured = loop {
+        let captured =
+            capture_round(plan, connection, &databases, &observer, &identity, started, &mut attempts).await?;
+        let has_changed = captured.reads.iter().any(|read| read.has_changed);
+        if !has_changed || round == ROUNDS || started.elapsed() > plan.limits.baseline / 2 {
+            break captured;
+        }
+        tracing::info!("a table was rewritten while it was read: capturing again");
+        round += 1;
+    };
+    let Round { taken, sequences, reads, mut notes } = captured;
+
+    let mut documents = Vec::new();
+    let held = taken.held.iter().zip(sequences).zip(reads);
+    for (database, ((held, sequences), mut read)) in databases.iter().zip(held) {
+        not_read.append(&mut read.not_read);
+        if !knows_powers {
+            powers.extend(role::power_in(&database.client, &database.name).await.ok().flatten());
+            powers.extend(read.power);
+        }
+        documents.push(DatabaseBaseline {
+            name: database.name.clone(),
+            oid: database.oid,
+            snapshot: held.snapshot.clone(),
+            lsn: held.lsn,
+            tables: read.tables,
+            sequences,
+        });
+    }
+    notes.extend(role::note(&connection.user, &powers, facts.version_number));
+    Ok(Baseline {
+        schema_version: SCHEMA_VERSION,
+        source: plan.source.clone(),
+        captured_at,
+        duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        walproof_version: env!("CARGO_PKG_VERSION").to_owned(),
+        server: facts,
+        archiver: archiver::observe(&observer).await.ok(),
+        lsn: taken.lsn,
+        second_snapshot: taken.second,
+        exact: taken.exact,
+        attempts,
+        databases: documents,
+        not_read,
+        notes,
+    })
+}
+
+/// Connects to every selected database. One that cannot be opened is left out and said.
+async fn open_databases(
+    plan: &Plan,
+    connection: &Connection,
+    observer: &Client,
+    not_read: &mut Vec<NotRead>,
+) -> Result<Vec<Database>, Box<Finding>> {
+    let named: Option<BTreeSet<&str>> = match &plan.databases {
+        Databases::All => None,
+        Databases::Named(selections) => Some(selections.iter().map(|selection| selection.name.as_str()).collect()),
+    };
+    let listed = tables::databases(observer, named.as_ref()).await;
+    let listed = listed.map_err(|error| not_captured("list the databases", &error))?;
+    let mut missed = |database: &str, reason: String, hint: &str| {
+        let (database, hint) = (database.to_owned(), Some(hint.to_owned()));
+        not_read.push(NotRead { database, table: None, reason, hint, by_design: false });
+    };
+    for name in named.into_iter().flatten().filter(|&name| !listed.iter().any(|(listed, _)| listed == name)) {
+        let hint = "correct `databases` in the configuration";
+        missed(name, "there is no such database that takes connections".to_owned(), hint);
+    }
+    let opened = stream::iter(listed).map(|(name, oid)| async move {
+        let client = open(plan, connection, &name).await;
+        (name, oid, client)
+    });
+    let opened: Vec<_> = opened.buffered(DATABASES_AT_ONCE).collect().await;
+    let mut databases = Vec::new();
+    for (name, oid, client) in opened {
+        match client {
+            Ok(client) => databases.push(Database { name, oid, client }),
+            Err(error) => missed(&name, error.to_string(), error.hint()),
+        }
+    }
+    if databases.is_empty() {
+        let reasons: Vec<String> =
+            not_read.iter().map(|not_read| format!("{}: {}", not_read.database, not_read.reason)).collect();
+        return Err(Box::new(
+            Finding::failed(Code::BaselineNotCaptured, Blame::Environment, "no selected database could be opened")
+                .expected("at least one database that the role may connect to")
+                .observed(if reasons.is_empty() { "there is none".to_owned() } else { reasons.join("; ") })
+                .hint("GRANT CONNECT ON DATABASE … to the baseline's role, or correct `databases`"),
+        ));
+    }
+    Ok(databases)
+}
+
+/// Takes snapshots until they are exact, then reads the tables under them.
+async fn capture_round(
+    plan: &Plan,
+    connection: &Connection,
+    databases: &[Database],
+    observer: &Client,
+    identity: &Identity,
+    started: Instant,
+    attempts: &mut u32,
+) -> Result<Round, Box<Finding>> {
+    let holders: Vec<&Client> = databases.iter().map(|database| &database.client).collect();
+    let mut notes = Vec::new();
+    let mut attempt = 1;
+    let (taken, sequences) = loop {
+        notes.clear();
+        let mut sequences = Vec::new();
+        for database in databases {
+            sequences.push(tables::sequences(&database.client).await.unwrap_or_else(|error| {
+                let summary = format!("the sequences of {} were not read: {}", database.name, reason(&error));
+                notes.push(Finding::note(Code::BaselineTableNotRead, summary).of(&database.name));
+                Vec::new()
+            }));
+        }
+        let taken = holder::take(&holders, observer, identity).await?;
+        *attempts += 1;
+        tracing::debug!(attempt, exact = taken.exact, lsn = %taken.lsn, "snapshots taken");
+        if taken.exact || attempt == ATTEMPTS {
+            break (taken, sequences);
+        }
+        holder::release(&holders).await;
+        tokio::time::sleep(Duration::from_millis(10 * u64::from(attempt))).await;
+        attempt += 1;
+    };
+    if taken.waiting_commits > 0 {
+        let count = taken.waiting_commits;
+        let summary = format!("{count} commits were in WAL and not yet visible: they waited for a disk or a standby");
+        notes.push(Finding::note(Code::BaselineInexact, summary));
+    }
+
+    let deadline = started + plan.limits.baseline;
+    let reading = databases.iter().zip(&taken.held).map(|(database, held)| Reading {
+        connection,
+        limits: &plan.limits,
+        database: &database.name,
+        wanted: selection(plan, &database.name).and_then(|selection| selection.tables.as_deref()),
+        exported: &held.exported,
+        observer,
+        identity,
+        deadline,
+    });
+    let reading: Vec<Reading> = reading.collect();
+    let reads = stream::iter(&reading).map(Reading::read).buffered(DATABASES_AT_ONCE);
+    let reads: Vec<_> = reads.collect().await;
+    holder::release(&holders).await;
+    let reads = reads.into_iter().collect::<Result<Vec<Read>, _>>()?;
+    Ok(Round { taken, sequences, reads, notes })
+}
+
+fn selection<'a>(plan: &'a Plan, database: &str) -> Option<&'a DatabaseSelection> {
+    match &plan.databases {
+        Databases::All => None,
+        Databases::Named(selections) => selections.iter().find(|selection| selection.name == database),
+    }
+}
+
+/// A connection that may idle in its transaction for as long as the baseline takes.
+async fn open(plan: &Plan, connection: &Connection, database: &str) -> Result<Client, ConnectError> {
+    let session =
+        Session { lock: plan.limits.lock, idle_in_transaction: plan.limits.baseline + GRACE, ..Session::QUESTIONS };
+    postgres::connect_with(connection, database, session).await
+}
+
+fn unreachable(connection: &Connection, error: &ConnectError) -> Box<Finding> {
+    let Connection { host, port, user, database, .. } = connection;
+    Box::new(
+        Finding::failed(Code::SourceUnreachable, Blame::Environment, "the source could not be connected to")
+            .of(format!("{host}:{port}"))
+            .expected(format!("a connection to database {database} as role {user}"))
+            .observed(error.to_string())
+            .hint(error.hint()),
+    )
+}

@@ -1,0 +1,239 @@
+//! Counts the tables of one database, each in a short transaction of its own under the holder's snapshot. Whatever a
+//! snapshot does not protect against (rewrites, renames, row security, locks) is noticed and said.
+
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use tokio_postgres::{Client, Error, SimpleQueryRow};
+
+use super::baseline::{NotRead, TableBaseline, TimestampBaseline};
+use super::server::{Identity, not_captured};
+use super::tables::{self, Selected};
+use crate::finding::Finding;
+use crate::plan::{Connection, Limits, TableSelection};
+use crate::postgres::{self, Session, milliseconds, quote_identifier, quote_literal, reason, rows};
+
+/// How often it is asked whether a session waits for our lock. Who waits for two of them in a row is let through.
+const GIVE_WAY_POLL: Duration = Duration::from_millis(500);
+/// A transaction of ours that idles for longer was forgotten.
+const IDLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// What reading one database needs to know.
+pub struct Reading<'a> {
+    pub connection: &'a Connection,
+    pub limits: &'a Limits,
+    pub database: &'a str,
+    pub wanted: Option<&'a [TableSelection]>,
+    /// The name of the holder's snapshot.
+    pub exported: &'a str,
+    /// A connection that asks who waits for us.
+    pub observer: &'a Client,
+    pub identity: &'a Identity,
+    /// No table is begun after this.
+    pub deadline: Instant,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Read {
+    pub tables: Vec<TableBaseline>,
+    pub not_read: Vec<NotRead>,
+    /// What the role could write here.
+    pub power: Option<String>,
+    /// A table changed in a way that a new capture would get right.
+    pub has_changed: bool,
+}
+
+/// Why a table was not counted.
+enum Trouble {
+    /// A new capture would count it.
+    Changed(&'static str),
+    /// May pass: another attempt is worthwhile.
+    Passing(&'static str),
+    Lasting(String, Option<String>),
+}
+
+impl Reading<'_> {
+    /// Reads all tables, one at a time. Fails only when another server answers.
+    pub async fn read(&self) -> Result<Read, Box<Finding>> {
+        let mut read = Read::default();
+        let session = Session {
+            read_only: true,
+            statement: self.limits.statement,
+            lock: self.limits.lock,
+            idle_in_transaction: IDLE_LIMIT,
+        };
+        let client = match postgres::connect_with(self.connection, self.database, session).await {
+            Ok(client) => client,
+            Err(error) => {
+                read.not_read.push(self.not_read(None, error.to_string(), Some(error.hint().to_owned())));
+                return Ok(read);
+            }
+        };
+        let identified = rows(&client, &format!("{}; SELECT pg_backend_pid()", Identity::sql())).await;
+        let identified = identified.map_err(|error| not_captured("ask which server answers", &error))?;
+        let process: i32 = identified.get(1).and_then(|row| row.get(0)?.parse().ok()).unwrap_or(0);
+        if let Some(other) = identified.first().and_then(Identity::of) {
+            self.identity.agree(&other)?;
+        }
+
+        let selection = match self.select(&client).await {
+            Ok(selection) => selection,
+            Err(error) => {
+                let reason = format!("its tables could not be listed: {}", reason(&error));
+                read.not_read.push(self.not_read(None, reason, None));
+                return Ok(read);
+            }
+        };
+        read.power = selection.writable.map(|table| format!("may write to {table} in {}", self.database));
+        read.not_read = selection.not_read;
+        for table in &selection.tables {
+            let mut counted = self.count(&client, process, table).await;
+            if matches!(counted, Err(Trouble::Passing(_))) {
+                counted = self.count(&client, process, table).await;
+            }
+            let (reason, hint) = match counted {
+                Ok(table) => {
+                    read.tables.push(table);
+                    continue;
+                }
+                Err(Trouble::Changed(reason)) => {
+                    read.has_changed = true;
+                    (reason.to_owned(), None)
+                }
+                Err(Trouble::Passing(reason)) => (reason.to_owned(), None),
+                Err(Trouble::Lasting(reason, hint)) => (reason, hint),
+            };
+            tracing::warn!(database = self.database, table = table.text(), reason, "a table was not read");
+            read.not_read.push(self.not_read(Some(table.text()), reason, hint));
+        }
+        Ok(read)
+    }
+
+    async fn select(&self, client: &Client) -> Result<tables::Selection, Error> {
+        client.batch_execute(&self.begin(self.limits.statement)).await?;
+        let selection = tables::select(client, self.database, &self.connection.user, self.wanted).await;
+        client.batch_execute("ROLLBACK").await?;
+        selection
+    }
+
+    async fn count(&self, client: &Client, process: i32, table: &Selected) -> Result<TableBaseline, Trouble> {
+        let remaining = self.deadline.saturating_duration_since(Instant::now());
+        let limit = remaining.min(self.limits.statement);
+        let did_not_fit = || {
+            let hint = "raise `limits.baseline`, or select fewer tables with `databases`".to_owned();
+            Trouble::Lasting("did not fit into limits.baseline".to_owned(), Some(hint))
+        };
+        if limit.is_zero() {
+            return Err(did_not_fit());
+        }
+        let sql = format!("{}; {}; COMMIT", self.begin(limit), question(table));
+        let started = Instant::now();
+        let mut has_given_way = false;
+        let mut counting = pin!(rows(client, &sql));
+        let counted = tokio::select! {
+            counted = &mut counting => counted,
+            () = give_way(self.observer, process) => {
+                has_given_way = true;
+                counting.await
+            }
+        };
+        let error = match counted {
+            Ok(rows) => return answer(table, &rows),
+            Err(error) => error,
+        };
+        // A broken connection fails here as well, and then at every table.
+        let _ = client.batch_execute("ROLLBACK").await;
+        let ran_out = started.elapsed() + Duration::from_millis(50) >= limit;
+        Err(match error.code().map(tokio_postgres::error::SqlState::code) {
+            Some("42P01" | "3F000" | "42703") => Trouble::Changed("dropped, renamed or altered while it was read"),
+            Some("55P03") => Trouble::Passing("locked by another session for longer than limits.lock"),
+            Some("40001") => Trouble::Passing("replay on the standby cancelled the count"),
+            Some("57014") if has_given_way => Trouble::Passing("gave way to a session that waited for its lock"),
+            Some("57014") if ran_out && remaining <= self.limits.statement => did_not_fit(),
+            Some("57014") if ran_out => {
+                let hint = "raise `limits.statement`, or leave the table out with `databases`".to_owned();
+                Trouble::Lasting("took longer than limits.statement".to_owned(), Some(hint))
+            }
+            Some("57014") => Trouble::Passing("another session cancelled the count"),
+            Some("42501") => {
+                let user = quote_identifier(&self.connection.user);
+                Trouble::Lasting(reason(&error), Some(format!("GRANT pg_read_all_data TO {user};")))
+            }
+            _ => Trouble::Lasting(reason(&error), None),
+        })
+    }
+
+    /// Settings of the transaction's own: a pooler may have given this one to another session than the last.
+    fn begin(&self, limit: Duration) -> String {
+        format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}; \
+             SET LOCAL row_security = off; SET LOCAL search_path = pg_catalog; SET LOCAL TimeZone = 'UTC'; \
+             SET LOCAL DateStyle = 'ISO'; SET LOCAL max_parallel_workers_per_gather = 0; \
+             SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
+            quote_literal(self.exported),
+            milliseconds(self.limits.lock),
+            milliseconds(limit),
+        )
+    }
+
+    fn not_read(&self, table: Option<String>, reason: String, hint: Option<String>) -> NotRead {
+        NotRead { database: self.database.to_owned(), table, reason, hint, by_design: false }
+    }
+}
+
+/// Counts, then asks, under the lock that the count took, whether this is still the table and the file that the
+/// snapshot shows: under an old snapshot a truncated or rewritten table shows too few rows.
+fn question(table: &Selected) -> String {
+    let name = format!("{}.{}", quote_identifier(&table.schema), quote_identifier(&table.name));
+    let mut wanted = "count(*)".to_owned();
+    for column in table.timestamps.iter().map(|column| quote_identifier(column)) {
+        for bound in ["min", "max"] {
+            wanted.push_str(&format!(", ({bound}({column}) FILTER (WHERE isfinite({column})))::text"));
+        }
+    }
+    let (oid, filenode, literal) = (table.oid, table.filenode, quote_literal(&name));
+    format!(
+        "SELECT {wanted} FROM ONLY {name}; \
+         SELECT pg_relation_filenode({oid}::oid) = {filenode}::oid AND to_regclass({literal})::oid = {oid}::oid"
+    )
+}
+
+fn answer(table: &Selected, rows: &[SimpleQueryRow]) -> Result<TableBaseline, Trouble> {
+    let unexpected = || Trouble::Lasting("the server gave an unexpected answer".to_owned(), None);
+    let [counted, is_same] = rows else { return Err(unexpected()) };
+    if is_same.get(0) != Some("t") {
+        return Err(Trouble::Changed("rewritten while it was read (TRUNCATE, CLUSTER, VACUUM FULL, ALTER TABLE)"));
+    }
+    let timestamps = table.timestamps.iter().enumerate().map(|(index, column)| TimestampBaseline {
+        column: column.clone(),
+        min: counted.get(1 + 2 * index).map(str::to_owned),
+        max: counted.get(2 + 2 * index).map(str::to_owned),
+    });
+    Ok(TableBaseline {
+        schema: table.schema.clone(),
+        name: table.name.clone(),
+        oid: table.oid,
+        filenode: table.filenode,
+        rows: counted.get(0).and_then(|count| count.parse().ok()).ok_or_else(unexpected)?,
+        timestamps: timestamps.collect(),
+    })
+}
+
+/// Ends when it has cancelled the count because a session waited for its lock, and others behind that one.
+async fn give_way(observer: &Client, process: i32) {
+    let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid)))";
+    let mut was_waiting = false;
+    loop {
+        tokio::time::sleep(GIVE_WAY_POLL).await;
+        let Ok(row) = observer.query_one(waiting, &[&process]).await else { return std::future::pending().await };
+        let is_waiting: bool = row.get(0);
+        if is_waiting && was_waiting {
+            match observer.query_one("SELECT pg_cancel_backend($1)", &[&process]).await {
+                Ok(_) => return,
+                Err(_) => return std::future::pending().await,
+            }
+        }
+        was_waiting = is_waiting;
+    }
+}

@@ -1,0 +1,11 @@
+//! The source: the production server whose backups are on trial. It is only ever asked, in read-only transactions.
+
+pub mod archiver;
+pub mod baseline;
+pub mod capture;
+mod count;
+mod holder;
+mod role;
+mod server;
+pub mod snapshot;
+mod tables;
