@@ -75,7 +75,7 @@ pub enum ConnectError {
     #[error("TLS failed: {0}")]
     Tls(String),
     #[error("has no such database: {0}")]
-    NoDatabase(String),
+    NoSuchDatabase(String),
     #[error("{0}")]
     Other(String),
 }
@@ -92,7 +92,7 @@ impl ConnectError {
             Self::Tls(_) => {
                 "is `connection.tls` the authority that signed the server's certificate for this host name?"
             }
-            Self::NoDatabase(_) => "is the database's name right?",
+            Self::NoSuchDatabase(_) => "is the database's name right?",
             Self::Other(_) => "the server's log says more",
         }
     }
@@ -198,7 +198,7 @@ fn classify(error: &tokio_postgres::Error) -> ConnectError {
     if let Some(code) = error.code() {
         return match code.code() {
             _ if *code == SqlState::CANNOT_CONNECT_NOW => ConnectError::NotReady(text),
-            _ if *code == SqlState::INVALID_CATALOG_NAME => ConnectError::NoDatabase(text),
+            _ if *code == SqlState::INVALID_CATALOG_NAME => ConnectError::NoSuchDatabase(text),
             code if code.starts_with("28") => ConnectError::Authentication(text),
             _ => ConnectError::Other(text),
         };

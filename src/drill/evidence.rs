@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use crate::archive::inventory::Inventory;
 use crate::finding::{Blame, Code, Finding};
 use crate::plan::Plan;
 use crate::probe::tables::{Comparison, TableResult};
@@ -29,6 +30,12 @@ impl Evidence {
 
     pub fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
         self.findings.extend(findings);
+    }
+
+    /// Replaces the summary by that of a later listing.
+    pub fn listed_again(&mut self, inventory: &Inventory, requests: u64) {
+        let read = self.inventory.as_ref().map_or(0, |summary| summary.segments_read);
+        self.inventory = Some(InventorySummary::of(inventory, read, requests));
     }
 
     pub fn phase(&mut self, name: &str, started: Instant) {

@@ -68,6 +68,7 @@ pub async fn prove(
 
     let (inventory, choice) = choose_whole_way(plan, store, inventory, baseline.as_ref(), evidence).await?;
 
+    evidence.listed_again(&inventory, store.requests());
     let inventory = Arc::new(inventory);
     let recovered = restore(plan, store, &inventory, baseline.as_ref(), &choice, sandbox, evidence, progress).await?;
 
@@ -418,7 +419,7 @@ async fn compare(baseline: &Baseline, choice: &Choice, next_xid: u64, sandbox: &
         let Some(server) = sandbox.server() else { return };
         let client = match server.connect(&database.name).await {
             Ok(client) => client,
-            Err(error @ ConnectError::NoDatabase(_)) => {
+            Err(error @ ConnectError::NoSuchDatabase(_)) => {
                 troubles.push(
                     Finding::failed(
                         Code::TableRowCount,

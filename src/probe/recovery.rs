@@ -27,16 +27,11 @@ pub async fn read(client: &Client) -> Result<Recovery, Finding> {
     let next_xid = client.query_one("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8", &[]).await;
     let next_xid: i64 = next_xid.map_err(|error| not_asked(Code::RecoveryStop, &error))?.get(0);
     let question = "SELECT substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8),
-            pg_read_file('pg_wal/' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '.history', true),
+            pg_read_file('pg_wal/' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '.history'),
             pg_last_xact_replay_timestamp()";
     let row = client.query_one(question, &[]).await.map_err(|error| not_asked(Code::RecoveryStop, &error))?;
-    let (timeline, history, last_commit): (String, Option<String>, Option<Timestamp>) =
-        (row.get(0), row.get(1), row.get(2));
+    let (timeline, history, last_commit): (String, String, Option<Timestamp>) = (row.get(0), row.get(1), row.get(2));
     let timeline = u32::from_str_radix(&timeline, 16).unwrap_or(0);
-    let history = history.ok_or_else(|| {
-        Finding::not_checked(Code::RecoveryStop, format!("timeline {timeline} has no history file"))
-            .hint("was the server promoted at all?")
-    })?;
     let stop = StopLine::parse(&history).map_err(|defect| {
         Finding::not_checked(Code::RecoveryStop, format!("the history of timeline {timeline} cannot be read: {defect}"))
     })?;

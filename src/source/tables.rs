@@ -221,9 +221,11 @@ fn is_usual_timestamp(column: &str) -> bool {
 
 /// Reads the sequences of a database. Their values know no snapshot: read before it, the copy's are the same or higher.
 pub async fn sequences(client: &Client) -> Result<Vec<SequenceBaseline>, Error> {
+    // Conditions are evaluated in any order, and the last one fails for what is no sequence.
     let listed = "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind = 'S' AND c.relpersistence = 'p' AND has_schema_privilege(n.oid, 'USAGE')
-            AND has_sequence_privilege(c.oid, 'SELECT, USAGE') ORDER BY n.nspname, c.relname";
+            AND CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, 'SELECT, USAGE') END
+        ORDER BY n.nspname, c.relname";
     let values = "SELECT n.nspname::text, c.relname::text, pg_sequence_last_value(c.oid)
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.oid = ANY ($1) ORDER BY n.nspname, c.relname";

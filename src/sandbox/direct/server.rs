@@ -116,7 +116,7 @@ impl Server {
             }
             let mut connected = self.connect("postgres").await;
             // Not every cluster has kept it; this one cannot be dropped.
-            if matches!(connected, Err(ConnectError::NoDatabase(_))) {
+            if matches!(connected, Err(ConnectError::NoSuchDatabase(_))) {
                 connected = self.connect("template1").await;
             }
             match connected {
