@@ -16,14 +16,13 @@ use crate::archive::wal::{Segment, Timeline};
 use crate::finding::{Blame, Code, Finding};
 use crate::plan::Plan;
 use crate::postgres;
+use crate::report::text::count;
 use crate::report::{InventorySummary, Report, SCHEMA_VERSION};
 use crate::source::archiver::{self, Archiver};
-use crate::verdict::{Subject, verdict};
+use crate::verdict::{Subject, required, verdict};
 
 /// How many segments a full check reads the head of.
 const FULL_SAMPLE: usize = 16;
-/// How many gaps are listed a second time; an archive with more is broken enough.
-const CONFIRMED_GAPS: usize = 20;
 
 /// What a check saw; the findings follow from it.
 pub struct Examination {
@@ -50,7 +49,7 @@ pub async fn run(plan: &Plan, store: &Store, depth: Depth) -> Report {
         archive: store.url(),
         started_at,
         finished_at: Timestamp::now(),
-        verdict: verdict(Subject::Check, &examination.findings, &plan.require),
+        verdict: verdict(Subject::Check, &examination.findings, &required(plan, Subject::Check)),
         findings: examination.findings,
         inventory,
         restore: None,
@@ -78,7 +77,11 @@ pub async fn examine(plan: &Plan, store: &Store, depth: Depth, now: Timestamp) -
     }
     findings.push(Finding::passed(
         Code::ArchiveUnreadable,
-        format!("listed {} backups and {} segments", inventory.backups.len(), inventory.wal.segments()),
+        format!(
+            "listed {} and {}",
+            count(inventory.backups.len() as u64, "base backup", "base backups"),
+            count(inventory.wal.segments(), "segment", "segments")
+        ),
     ));
 
     findings.extend(backups::judge(&inventory));
@@ -100,7 +103,7 @@ pub async fn examine(plan: &Plan, store: &Store, depth: Depth, now: Timestamp) -
 async fn judge_wal(plan: &Plan, store: &Store, inventory: &Inventory, timeline: Timeline) -> Vec<Finding> {
     let candidates = wal::gaps(inventory, timeline);
     let mut confirmed = BTreeSet::new();
-    for gap in candidates.iter().take(CONFIRMED_GAPS) {
+    for gap in candidates.iter().take(wal::CONFIRMED_GAPS) {
         match still_missing(store, inventory, gap).await {
             Ok(true) => {
                 confirmed.insert(gap.first);
@@ -221,3 +224,6 @@ async fn empty(store: &Store) -> Finding {
             .hint("is `archive.s3.url` where production archives to? If so, its archive is lost"),
     }
 }
+
+#[cfg(test)]
+mod tests;

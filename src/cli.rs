@@ -24,6 +24,7 @@ use crate::{check, finding::Finding};
 pub const EXIT_OK: u8 = 0;
 pub const EXIT_NOT_DONE: u8 = 1;
 pub const EXIT_INCONCLUSIVE: u8 = 2;
+pub const EXIT_LEFT_BEHIND: u8 = 3;
 pub const EXIT_USAGE: u8 = 64;
 pub const EXIT_BUG: u8 = 70;
 
@@ -152,17 +153,22 @@ pub fn main() -> u8 {
     telemetry::init(cli.log_format);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&Error::new("start the runtime").because(error)),
+        Err(error) => return fail(&Error::new("start the runtime").because(error), EXIT_BUG),
+    };
+    // Without a report nothing is known, and 1 would say that the backups are at fault.
+    let not_done = match &cli.command {
+        Command::Check { .. } | Command::Drill { plan: false, .. } => EXIT_INCONCLUSIVE,
+        _ => EXIT_NOT_DONE,
     };
     let result = runtime.block_on(run(cli.command));
     // A thread that still unpacks into a removed directory is not waited for.
     runtime.shutdown_background();
-    result.unwrap_or_else(|error| fail(&error))
+    result.unwrap_or_else(|error| fail(&error, not_done))
 }
 
-fn fail(error: &Error) -> u8 {
+fn fail(error: &Error, not_done: u8) -> u8 {
     let _ = writeln!(std::io::stderr(), "{}", error.render());
-    if error.is_usage() { EXIT_USAGE } else { EXIT_NOT_DONE }
+    if error.is_usage() { EXIT_USAGE } else { not_done }
 }
 
 async fn run(command: Command) -> Result<u8, Error> {
@@ -262,11 +268,9 @@ impl OutputArgs {
             OutputFormat::Json => print(&report.json())?,
         }
         if let Some(file) = &self.report_file {
-            write_whole(file, &report.json())
-                .map_err(|error| Error::new(format!("write the report to {}", file.display())).because(error))
-                .unwrap_or_else(|error| {
-                    fail(&error);
-                });
+            if let Err(error) = write_whole(file, &report.json()) {
+                fail(&Error::new(format!("write the report to {}", file.display())).because(error), EXIT_OK);
+            }
         }
         Ok(report.exit_code())
     }

@@ -21,7 +21,7 @@ use crate::plan::Plan;
 use crate::report::{Report, SCHEMA_VERSION};
 use crate::sandbox::direct::Sandbox;
 use crate::sandbox::direct::sweep::{Swept, sweep};
-use crate::verdict::{Subject, verdict};
+use crate::verdict::{Subject, required, verdict};
 use evidence::Evidence;
 use progress::Progress;
 use prove::{End, prove};
@@ -118,7 +118,7 @@ pub async fn run(
         archive: store.url(),
         started_at,
         finished_at,
-        verdict: verdict(Subject::Drill, &evidence.findings, &plan.require),
+        verdict: verdict(Subject::Drill, &evidence.findings, &required(plan, Subject::Drill)),
         findings: evidence.findings,
         inventory: evidence.inventory,
         restore: evidence.restore,
@@ -137,7 +137,7 @@ pub fn new_run_id(now: Timestamp) -> String {
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Finding {
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-    Finding::not_checked(Code::RunStopped, "walproof itself failed")
+    Finding::not_checked(Code::RunFailed, "walproof itself failed")
         .observed(text.unwrap_or_else(|| "a panic without a message".to_owned()))
         .hint("this is a bug of walproof's; report it with this text")
 }

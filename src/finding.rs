@@ -58,6 +58,7 @@ macro_rules! codes {
 codes! {
     ArchiveUnreadable = "archive.unreadable", "the archive can be listed and read";
     ArchiveEmpty = "archive.empty", "the archive holds something";
+    ArchiveFrozen = "archive.frozen", "every object can be read at once";
     ArchiveOrphan = "archive.orphan", "every object belongs to a backup or to WAL";
     ArchiveBehindTarget = "archive.behind_target", "the archive reaches the baseline";
     BackupNone = "backup.none", "there is a completed base backup";
@@ -100,6 +101,7 @@ codes! {
     ObjectiveRecoveryPoint = "objective.recovery_point", "the loss is within the recovery point objective";
     ObjectiveRecoveryWindow = "objective.recovery_window", "the recovery window is as long as promised";
     RunStopped = "run.stopped", "the run came to its end";
+    RunFailed = "run.failed", "walproof itself did not fail";
 }
 
 /// One finding. Made by its constructors, so that a failed one always carries blame.

@@ -36,9 +36,9 @@ impl Session {
     /// For short questions to a production server.
     pub const QUESTIONS: Self = Self {
         read_only: true,
-        statement: Duration::from_secs(60),
+        statement: Duration::from_mins(1),
         lock: Duration::from_secs(5),
-        idle_in_transaction: Duration::from_secs(60),
+        idle_in_transaction: Duration::from_mins(1),
     };
 
     /// The settings as SQL. Values are written as the baseline's are, whatever the role or database has set, and row

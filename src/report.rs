@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::inventory::Inventory;
 use crate::archive::wal::{Lsn, Segment, Timeline};
-use crate::finding::{Finding, Outcome};
+use crate::cli;
+use crate::finding::{Code, Finding, Outcome};
 use crate::probe::tables::TableResult;
 use crate::verdict::{Subject, Verdict};
 
@@ -83,6 +84,9 @@ pub struct Window {
     pub timeline: Timeline,
     pub oldest_backup: String,
     pub last_segment: String,
+    /// The missing segments that end the window before the archive's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken_by: Option<String>,
 }
 
 /// What a drill restored and measured.
@@ -164,6 +168,7 @@ impl InventorySummary {
                 timeline: window.timeline,
                 oldest_backup: window.backup,
                 last_segment: window.last_segment.name(size),
+                broken_by: window.broken_by.map(|gap| gap.text(size)),
             }),
             segments_read,
             requests,
@@ -175,10 +180,13 @@ impl Report {
     /// The exit code of DESIGN.md section 4.
     pub fn exit_code(&self) -> u8 {
         match self.verdict {
-            Verdict::Pass if !self.left_behind.is_empty() => 3,
-            Verdict::Pass => 0,
-            Verdict::Fail => 1,
-            Verdict::Inconclusive => 2,
+            Verdict::Pass if !self.left_behind.is_empty() => cli::EXIT_LEFT_BEHIND,
+            Verdict::Pass => cli::EXIT_OK,
+            Verdict::Fail => cli::EXIT_NOT_DONE,
+            Verdict::Inconclusive if self.findings.iter().any(|finding| finding.code == Code::RunFailed) => {
+                cli::EXIT_BUG
+            }
+            Verdict::Inconclusive => cli::EXIT_INCONCLUSIVE,
         }
     }
 

@@ -61,7 +61,9 @@ pub fn choose(
         .ok_or_else(|| no_backup(inventory))?;
     let history = inventory.history(timeline).map_err(|reason| {
         let summary = format!("the history of timeline {timeline} cannot be read: {reason}");
-        Finding::failed(Code::WalHistoryDamaged, Blame::Backups, summary).of(format!("{:08X}.history", timeline.0))
+        Finding::failed(Code::WalHistoryDamaged, Blame::Backups, summary)
+            .of(format!("{:08X}.history", timeline.0))
+            .hint("without it recovery cannot follow this timeline; make a new base backup on it")
     })?;
     let size = inventory.wal.segment_size;
     let newest = newest_on(inventory, &history);

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Blame, Code, Finding, Outcome};
-use crate::plan::Requirement;
+use crate::plan::{Plan, Requirement};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
@@ -72,7 +72,7 @@ pub const fn weight(subject: Subject, code: Code) -> Weight {
             | Code::SourceMixedServers
             | Code::SourceReplicaLag,
         )
-        | (_, Code::RunStopped) => Weight::NoDoubt,
+        | (_, Code::RunStopped | Code::RunFailed) => Weight::NoDoubt,
 
         _ => Weight::Free,
     }
@@ -80,28 +80,38 @@ pub const fn weight(subject: Subject, code: Code) -> Weight {
 
 /// FAIL if any finding blames the backups; else INCONCLUSIVE if anything required did not pass; else PASS.
 ///
-/// No finding at all is INCONCLUSIVE: what was not looked at is not proven.
-pub fn verdict(subject: Subject, findings: &[Finding], require: &[Requirement]) -> Verdict {
+/// No finding at all is INCONCLUSIVE: what was not looked at is not proven. `raised` are the codes that the user wants
+/// proven too, from [`required`].
+pub fn verdict(subject: Subject, findings: &[Finding], raised: &[Code]) -> Verdict {
     if findings.iter().any(Finding::blames_backups) {
         return Verdict::Fail;
     }
-    let required = |code: Code| match weight(subject, code) {
-        Weight::Free if require.iter().any(|requirement| requirement.codes().contains(&code)) => Weight::Proof,
-        weight => weight,
-    };
     let satisfied = |&code: &Code| {
         let of_code = || findings.iter().filter(|finding| finding.code == code);
         let undecided = of_code().any(|finding| match finding.outcome {
             Outcome::Failed | Outcome::NotChecked => true,
             Outcome::Passed | Outcome::Note => false,
         });
-        match required(code) {
+        match if raised.contains(&code) { Weight::Proof } else { weight(subject, code) } {
             Weight::Proof => !undecided && of_code().any(|finding| finding.outcome == Outcome::Passed),
             Weight::NoDoubt => !undecided,
             Weight::Free => true,
         }
     };
     if Code::ALL.iter().all(satisfied) { Verdict::Pass } else { Verdict::Inconclusive }
+}
+
+/// The codes that a plan's `require` raises to proof: those that the subject can decide, and only objectives that are
+/// set.
+pub fn required(plan: &Plan, subject: Subject) -> Vec<Code> {
+    let can_be_decided = |code: &Code| match code {
+        Code::ObjectiveRecoveryTime => subject == Subject::Drill && plan.objectives.recovery_time.is_some(),
+        Code::ObjectiveRecoveryPoint => subject == Subject::Drill && plan.objectives.recovery_point.is_some(),
+        Code::ObjectiveRecoveryWindow => plan.objectives.recovery_window.is_some(),
+        Code::BaselineInexact => subject == Subject::Drill,
+        _ => true,
+    };
+    plan.require.iter().flat_map(|requirement| requirement.codes()).copied().filter(can_be_decided).collect()
 }
 
 impl Requirement {
@@ -201,6 +211,6 @@ mod tests {
     #[test]
     fn what_the_user_requires_must_have_passed() {
         let findings = proof(Subject::Drill);
-        assert_eq!(verdict(Subject::Drill, &findings, &[Requirement::ExactBaseline]), Verdict::Inconclusive);
+        assert_eq!(verdict(Subject::Drill, &findings, &[Code::BaselineInexact]), Verdict::Inconclusive);
     }
 }

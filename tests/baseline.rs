@@ -1,5 +1,7 @@
 //! Reading the baseline from a real PostgreSQL: exact, read-only, gentle, and honest about what it could not read.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 mod support;
 
 use std::sync::OnceLock;
@@ -54,7 +56,7 @@ fn plan(server: &Postgres, user: &str, databases: Databases) -> Plan {
             tls: Tls::System,
         }),
         databases,
-        freshness: Freshness { max_wal_age: Duration::from_secs(900), max_backup_age: Duration::from_secs(90_000) },
+        freshness: Freshness { max_wal_age: Duration::from_mins(15), max_backup_age: Duration::from_hours(25) },
         objectives: Objectives::default(),
         target: Target::Baseline,
         backup: BackupChoice::Newest,
@@ -66,8 +68,8 @@ fn plan(server: &Postgres, user: &str, databases: Databases) -> Plan {
         },
         require: Vec::new(),
         limits: Limits {
-            drill: Duration::from_secs(600),
-            baseline: Duration::from_secs(60),
+            drill: Duration::from_mins(10),
+            baseline: Duration::from_mins(1),
             statement: Duration::from_secs(30),
             lock: Duration::from_secs(2),
             archive_wait: None,
@@ -189,8 +191,8 @@ async fn counts_under_concurrent_writers_belong_to_the_snapshot() {
         assert!(counts.iter().all(|(_, rows)| *rows == counts[0].1), "one snapshot, yet {counts:?}");
         let snapshot = &baseline.databases[0].snapshot;
         let finished = snapshot.finished_between(&baseline.second_snapshot).count;
-        assert!(baseline.exact || finished > 0 || !baseline.notes.is_empty());
-        assert!(!baseline.exact || finished == 0);
+        let waited = baseline.notes.iter().any(|note| note.code == Code::BaselineInexact);
+        assert_eq!(baseline.exact, finished == 0 && !waited, "{finished} finished, {:?}", baseline.notes);
     }
     writers.iter().for_each(tokio::task::JoinHandle::abort);
 }
@@ -377,7 +379,17 @@ async fn a_table_locked_by_another_session_is_skipped_after_the_lock_limit() {
 #[tokio::test]
 async fn a_session_that_waits_for_our_lock_is_let_through() {
     let database = database();
-    server().sql(&database, "CREATE TABLE big (n int); INSERT INTO big SELECT generate_series(1, 6000000)");
+    // Bounds of hundreds of columns make a count of seconds.
+    let usual = ["created_at", "updated_at", "modified_at", "inserted_at", "deleted_at", "occurred_at"];
+    let columns: Vec<String> =
+        (0..300).map(|n| format!("{}{} date", usual[n % usual.len()], "_".repeat(n / usual.len()))).collect();
+    server().sql(
+        &database,
+        &format!(
+            "CREATE TABLE big ({}); INSERT INTO big (created_at) SELECT NULL FROM generate_series(1, 500000)",
+            columns.join(", ")
+        ),
+    );
     let other = connect(&database).await;
     let plan = plan(server(), "postgres", all_of(&database));
     let altering = async {
@@ -390,15 +402,16 @@ async fn a_session_that_waits_for_our_lock_is_let_through() {
         started.elapsed()
     };
     let (baseline, waited) = tokio::join!(capture(&plan), altering);
-    assert!(waited < Duration::from_secs(5), "{waited:?}");
-    assert_eq!(only_table(&baseline.unwrap()).rows, 6_000_000);
+    let cancelled = server().log().contains("canceling statement due to user request");
+    assert!(cancelled, "the count did not end early; the other session waited {waited:?}");
+    assert_eq!(only_table(&baseline.unwrap()).rows, 500_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_lock_is_kept_from_one_table_to_the_next() {
     let database = database();
-    let tables: String = (0..40).map(|n| format!("CREATE TABLE t{n} (n int); ")).collect();
-    server().sql(&database, &format!("{tables} {HELD_UP}"));
+    let tables: Vec<String> = (0..40).map(|n| format!("CREATE TABLE t{n} (n int);")).collect();
+    server().sql(&database, &format!("{} {HELD_UP}", tables.join(" ")));
     let watcher = connect(&database).await;
     let plan = plan(server(), "postgres", all_of(&database));
     let watching = tokio::spawn(async move {

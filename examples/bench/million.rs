@@ -14,7 +14,8 @@ use walproof::archive::layout::{backup_info_key, segment_key, tar_key};
 use walproof::archive::wal::{Segment, SegmentSize, Timeline};
 
 use super::measure::{Ran, watch};
-use super::store::{Objects, Server};
+use super::server::Server;
+use super::store::Objects;
 use crate::support::{S3, Walproof};
 
 const SERVER: &str = "million";

@@ -63,12 +63,13 @@ pub struct Sizes {
 pub fn heavy(scale: f64, s3: &S3, work: &Path) -> Archive {
     let source = Source::start("heavy", s3, work);
     let rows = whole(DATABASE_BYTES * scale / ROW_BYTES);
-    // The shape of pgbench's accounts, with a filler that compresses as real data does.
+    // The shape of pgbench's accounts, but with a filler: pgbench's own are blanks, which compress to nothing.
     source.postgres.sql(
         "postgres",
         &format!(
             "CREATE TABLE account (id bigint, branch int, balance int, filler char(84));
-             INSERT INTO account SELECT n, n % 100, 0, md5(n::text) FROM generate_series(1, {rows}) n;
+             INSERT INTO account SELECT n, n % 100, 0, left(md5(n::text) || md5((-n)::text) || md5((2 * n)::text), 84)
+                 FROM generate_series(1, {rows}) n;
              ALTER TABLE account ADD PRIMARY KEY (id);"
         ),
     );
@@ -184,8 +185,8 @@ impl<'a> Source<'a> {
         let walproof = Walproof::new(self.s3, self.server).connection(&self.postgres);
         let outcome = walproof.run(&["baseline", "--output-file", document.to_str().unwrap()]);
         assert!(outcome.exit_code == 0, "walproof baseline: {outcome}");
-        // So that the baseline's segment is archived, whatever comes after.
-        self.postgres.sql("postgres", "CREATE TABLE IF NOT EXISTS after_baseline (); SELECT pg_switch_wal()");
+        // Something behind the baseline, so that its segment ends and is archived.
+        self.postgres.sql("postgres", &format!("CREATE TABLE \"after {when}\" (); SELECT pg_switch_wal()"));
         document
     }
 
@@ -203,7 +204,9 @@ impl<'a> Source<'a> {
         let entries = fs::read_dir(&self.segments).unwrap().map(|entry| entry.unwrap().path());
         let (wanted, others): (Vec<PathBuf>, Vec<PathBuf>) =
             entries.partition(|path| path.file_name().unwrap().to_str().unwrap() >= first);
-        others.iter().for_each(|path| fs::remove_file(path).unwrap());
+        for path in others {
+            fs::remove_file(path).unwrap();
+        }
         let next = AtomicUsize::new(0);
         let store_some = || {
             let mut bytes = 0;

@@ -1,31 +1,22 @@
-//! A read-only S3 server on loopback for the measurements: objects in key order, files or made up on the spot. It knows
-//! nothing of checksums and sends large chunks, so that it takes as little as possible of the processor time that is
-//! measured; walproof and barman are served alike.
+//! A read-only S3 store for the measurements: objects in key order, files or made up on the spot. It knows nothing of
+//! checksums and sends large chunks, so that it takes as little as possible of the processor time that is measured.
 
 use std::fs::File;
 use std::io;
-use std::net::TcpListener as StdListener;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
+use super::server::Requests;
+use crate::support::s3::BUCKET;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder as ConnectionBuilder;
-use s3s::auth::SimpleAuth;
 use s3s::dto::{self, StreamingBlob};
-use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-
-use crate::support::s3::{ACCESS_KEY, BUCKET, SECRET_KEY};
 
 /// How much of an object is read and sent at once.
 const CHUNK: u64 = 256 << 10;
@@ -89,78 +80,10 @@ impl Objects for Files {
     }
 }
 
-/// A running server; dropping it closes the port.
-pub struct Server {
-    endpoint: String,
-    requests: Arc<Requests>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
-#[derive(Default)]
-struct Requests {
-    list: AtomicU64,
-    other: AtomicU64,
-}
-
-impl Server {
-    pub fn start(objects: impl Objects) -> Self {
-        let requests = Arc::new(Requests::default());
-        let mut service = S3ServiceBuilder::new(Store { objects: Arc::new(objects), requests: Arc::clone(&requests) });
-        service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
-        let service = service.build();
-        let listener = StdListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let (stop, stopped) = oneshot::channel();
-        let thread = thread::spawn(move || serve_until(listener, &service, stopped));
-        Self { endpoint, requests, stop: Some(stop), thread: Some(thread) }
-    }
-
-    pub fn endpoint(&self) -> &str {
-        &self.endpoint
-    }
-
-    /// LIST requests, and all others, since the last call.
-    pub fn take_requests(&self) -> (u64, u64) {
-        (self.requests.list.swap(0, Ordering::SeqCst), self.requests.other.swap(0, Ordering::SeqCst))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn serve_until(listener: StdListener, service: &S3Service, mut stopped: oneshot::Receiver<()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let listener = TcpListener::from_std(listener).unwrap();
-        loop {
-            let connection = tokio::select! {
-                connection = listener.accept() => connection,
-                _ = &mut stopped => break,
-            };
-            let Ok((connection, _)) = connection else { continue };
-            let _ = connection.set_nodelay(true);
-            let service = service.clone();
-            tokio::spawn(async move {
-                let server = ConnectionBuilder::new(TokioExecutor::new());
-                // A client that goes away in the middle is no concern of the server's.
-                let _ = server.serve_connection(TokioIo::new(connection), service).await;
-            });
-        }
-    });
-    runtime.shutdown_background();
-}
-
-struct Store<O> {
-    objects: Arc<O>,
-    requests: Arc<Requests>,
+/// Objects as an S3 service.
+pub struct Store<O> {
+    pub objects: Arc<O>,
+    pub requests: Arc<Requests>,
 }
 
 enum Entry {

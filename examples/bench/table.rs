@@ -44,7 +44,7 @@ impl Target {
 /// Seconds, and how many times walproof's, which is the last line.
 pub fn comparison(lines: &[Line]) -> String {
     let own = lines.last().map_or(0.0, |line| line.figure.seconds);
-    let mut rows = vec![["".to_owned(), "seconds".to_owned(), "runs".to_owned(), "× walproof's time".to_owned()]];
+    let mut rows = vec![[String::new(), "seconds".to_owned(), "runs".to_owned(), "× walproof's time".to_owned()]];
     for Line { what, figure } in lines {
         let ratio = figure.seconds / own;
         rows.push([what.clone(), format!("{:.2}", figure.seconds), figure.runs.to_string(), format!("{ratio:.2}")]);
@@ -77,9 +77,9 @@ pub fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
         }
         text.push_str("|\n");
         if number == 0 {
-            widths.iter().for_each(|width| {
+            for width in &widths {
                 let _ = write!(text, "|{}", "-".repeat(width + 2));
-            });
+            }
             text.push_str("|\n");
         }
     }

@@ -109,7 +109,7 @@ mod tests {
         for &(timeline, number) in segments {
             let segment = Segment { timeline: Timeline(timeline), number };
             let key = format!("wals/{}/{}.gz", segment.directory(size), segment.name(size));
-            listing.add(&ObjectMeta { key, bytes: 1, modified: Timestamp::UNIX_EPOCH });
+            listing.add(&ObjectMeta { key, bytes: 1, modified: Timestamp::UNIX_EPOCH, frozen: false });
         }
         listing.finish();
         listing

@@ -1,6 +1,9 @@
 //! The inventory: what one listing of the archive shows. Backups, each with whether it can be restored; WAL per
 //! timeline; gaps; the recovery window.
 
+#[cfg(test)]
+pub mod fixture;
+
 use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
@@ -44,6 +47,8 @@ pub struct Inventory {
     pub histories: BTreeMap<Timeline, Result<History, String>>,
     /// Objects below `base/` that belong to no backup.
     pub orphans: Examples,
+    /// Objects below `base/` that must be thawed before they can be read.
+    pub frozen: Examples,
 }
 
 /// The objects of one base backup.
@@ -70,16 +75,19 @@ pub struct Tar {
     pub bytes: u64,
 }
 
-/// A stretch of time to any moment of which the listing says that recovery is possible.
+/// A stretch of time to any moment of which the listing says that recovery is possible: from the oldest backup with an
+/// unbroken way to the end of the archive, or, when there is none, from the newest backup to the gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecoveryWindow {
     pub timeline: Timeline,
-    /// The end of the oldest backup from which WAL is unbroken.
+    /// When the backup ended.
     pub from: Timestamp,
     pub backup: String,
     /// When the last segment of the unbroken run was stored.
     pub to: Timestamp,
     pub last_segment: Segment,
+    /// The gap that ends the window before the archive's end.
+    pub broken_by: Option<Gap>,
 }
 
 impl Backup {
@@ -159,9 +167,9 @@ impl Inventory {
     /// Lists the archive. `taken_at` is now.
     pub async fn take(store: &Store, depth: Depth, taken_at: Timestamp) -> Result<Self, StoreError> {
         let mut budget = Budget(FRESHNESS_REQUESTS);
-        let (backups, orphans) = match depth {
+        let (backups, orphans, frozen) = match depth {
             Depth::Full => list_backups(store).await?,
-            Depth::Freshness => (newest_backups(store, &mut budget).await?, Examples::default()),
+            Depth::Freshness => (newest_backups(store, &mut budget).await?, Examples::default(), Examples::default()),
         };
         let known_size = backups.iter().rev().find_map(|backup| backup.info.as_ref().ok()).map(|i| i.segment_size);
         let mut wal = WalListing::new(known_size.unwrap_or(SegmentSize::DEFAULT));
@@ -174,7 +182,7 @@ impl Inventory {
             Depth::Full => read_histories(store, &wal).await?,
             Depth::Freshness => BTreeMap::new(),
         };
-        Ok(Self { url: store.url(), taken_at, backups, wal, histories, orphans })
+        Ok(Self { url: store.url(), taken_at, backups, wal, histories, orphans, frozen })
     }
 
     pub fn is_empty(&self) -> bool {
@@ -194,12 +202,16 @@ impl Inventory {
         self.backups.iter().rev().find_map(|backup| backup.info.as_ref().ok()?.system_identifier)
     }
 
-    /// The ancestry of a timeline: from its history file, or none for one that was never forked.
+    /// True when WAL of a later timeline is there and its history is not: no backup of an earlier timeline leads there.
+    pub fn lacks_history(&self, timeline: Timeline) -> bool {
+        timeline > Timeline(1) && !self.wal.histories.contains_key(&timeline) && self.wal.newest(timeline).is_some()
+    }
+
+    /// The ancestry of a timeline, from its history file; None known where there is none. Of a full listing.
     pub fn history(&self, timeline: Timeline) -> Result<History, String> {
         match self.histories.get(&timeline) {
             Some(history) => history.clone(),
-            None if timeline == Timeline(1) => Ok(History::root(timeline)),
-            // A backup taken on this timeline needs no history file for a way that never leaves it.
+            // The first timeline has none; a backup on another one needs none for a way that never leaves it.
             None => Ok(History::root(timeline)),
         }
     }
@@ -210,7 +222,7 @@ impl Inventory {
         gaps(&self.wal, history, begin, to.max(end))
     }
 
-    /// The recovery window of a timeline: from the oldest backup with an unbroken way to the end.
+    /// The recovery window of a timeline; None without a backup on its way.
     pub fn recovery_window(&self, timeline: Timeline) -> Option<RecoveryWindow> {
         let history = self.history(timeline).ok()?;
         let (last_segment, to) = self.wal.newest(timeline)?;
@@ -218,17 +230,27 @@ impl Inventory {
             let own = backup.info.as_ref().ok().and_then(|info| info.timeline);
             own == Some(timeline) || history.ancestors.iter().any(|ancestor| Some(ancestor.timeline) == own)
         };
-        let unbroken = |backup: &&Backup| self.gaps_from(backup, &history, last_segment.number).is_empty();
-        let oldest = self.restorable().filter(on_the_way).find(unbroken)?;
-        let from = oldest.end_time().unwrap_or(oldest.newest_object);
-        Some(RecoveryWindow { timeline, from, backup: oldest.id.clone(), to: to.max(from), last_segment })
+        let gap = |backup: &Backup| self.gaps_from(backup, &history, last_segment.number).into_iter().next();
+        let unbroken = self.restorable().filter(on_the_way).find(|backup| gap(backup).is_none());
+        let backup = unbroken.or_else(|| self.restorable().rfind(on_the_way))?;
+        let from = backup.end_time().unwrap_or(backup.newest_object);
+        let broken_by = gap(backup);
+        let (to, last_segment) = match &broken_by {
+            None => (to, last_segment),
+            // A gap within the backup's own WAL leaves nothing at all.
+            Some(gap) => (gap.before?, Segment { timeline: gap.timeline, number: gap.first.checked_sub(1)? }),
+        };
+        Some(RecoveryWindow { timeline, from, backup: backup.id.clone(), to: to.max(from), last_segment, broken_by })
     }
 }
 
-async fn list_backups(store: &Store) -> Result<(Vec<Backup>, Examples), StoreError> {
+async fn list_backups(store: &Store) -> Result<(Vec<Backup>, Examples, Examples), StoreError> {
     let mut objects = Vec::new();
     store.for_each("base/", |object| objects.push(object)).await?;
-    gather(store, objects).await
+    let mut frozen = Examples::default();
+    objects.iter().filter(|object| object.frozen).for_each(|object| frozen.add(&object.key));
+    let (backups, orphans) = gather(store, objects).await?;
+    Ok((backups, orphans, frozen))
 }
 
 /// The objects of one backup, as they are gathered.
@@ -306,7 +328,8 @@ async fn read_histories(
     for (&timeline, object) in &wal.histories {
         let read = match store.get_small(&object.key, HISTORY_LIMIT).await {
             Ok(bytes) => parse_history(timeline, object.compression, bytes),
-            Err(error) if error.is_absent() => Err("it was removed during the listing".to_owned()),
+            // Retention removes histories too.
+            Err(error) if error.is_absent() => continue,
             Err(error) => return Err(error),
         };
         histories.insert(timeline, read);

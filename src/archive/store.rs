@@ -10,6 +10,7 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::types::ObjectStorageClass;
 use aws_smithy_http_client::tls;
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
@@ -39,6 +40,8 @@ pub struct ObjectMeta {
     pub key: String,
     pub bytes: u64,
     pub modified: Timestamp,
+    /// It lies in a storage class from which it must be thawed for hours before it can be read.
+    pub frozen: bool,
 }
 
 /// One page of a listing.
@@ -91,6 +94,11 @@ pub enum StoreErrorKind {
 }
 
 impl StoreError {
+    #[cfg(test)]
+    pub fn for_tests(kind: StoreErrorKind) -> Self {
+        Self { kind, doing: "read wals/x".to_owned(), reason: "refused".to_owned() }
+    }
+
     pub fn is_absent(&self) -> bool {
         self.kind == StoreErrorKind::Absent
     }
@@ -353,6 +361,10 @@ impl Store {
                     .last_modified()
                     .and_then(|time| Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok())
                     .unwrap_or(Timestamp::UNIX_EPOCH),
+                frozen: matches!(
+                    object.storage_class(),
+                    Some(ObjectStorageClass::Glacier | ObjectStorageClass::DeepArchive)
+                ),
             });
         }
         for directory in answer.common_prefixes() {

@@ -26,6 +26,7 @@ pub struct WalListing {
     /// Segments that are stored under two extensions.
     pub duplicates: Examples,
     pub orphans: Examples,
+    pub frozen: Examples,
     pub extent: Extent,
 }
 
@@ -62,7 +63,7 @@ struct Piece {
 pub struct HistoryObject {
     pub key: String,
     pub compression: Compression,
-    pub bytes: u64,
+    pub modified: Timestamp,
 }
 
 /// How many there are, and the first few names.
@@ -99,6 +100,7 @@ impl WalListing {
             wrong_size: Examples::default(),
             duplicates: Examples::default(),
             orphans: Examples::default(),
+            frozen: Examples::default(),
             extent: Extent::All,
         }
     }
@@ -106,12 +108,15 @@ impl WalListing {
     /// Takes in one listed object. Objects come in the store's order, which is the segments' own; any other order is
     /// put right by [`WalListing::finish`].
     pub fn add(&mut self, object: &ObjectMeta) {
+        if object.frozen {
+            self.frozen.add(&object.key);
+        }
         match classify(&object.key) {
             Object::Segment { segment_name, compression } => self.add_segment(object, &segment_name, compression),
             Object::Partial { .. } => self.partials.add(&object.key),
             Object::BackupHistory { .. } => {}
             Object::TimelineHistory { timeline, compression } => {
-                let history = HistoryObject { key: object.key.clone(), compression, bytes: object.bytes };
+                let history = HistoryObject { key: object.key.clone(), compression, modified: object.modified };
                 self.histories.insert(timeline, history);
             }
             _ => self.orphans.add(&object.key),
@@ -220,7 +225,7 @@ mod tests {
     use super::*;
 
     fn object(key: &str) -> ObjectMeta {
-        ObjectMeta { key: key.to_owned(), bytes: 100, modified: Timestamp::UNIX_EPOCH }
+        ObjectMeta { key: key.to_owned(), bytes: 100, modified: Timestamp::UNIX_EPOCH, frozen: false }
     }
 
     fn listing(keys: &[&str]) -> WalListing {

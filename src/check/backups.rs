@@ -1,8 +1,9 @@
 //! Judges the base backups of an inventory.
 
-use crate::archive::backup_info::Status;
+use crate::archive::backup_info::{BackupInfo, Status};
 use crate::archive::inventory::{Backup, Inventory};
 use crate::finding::{Blame, Code, Finding};
+use crate::report::text::count;
 use crate::target;
 
 pub fn judge(inventory: &Inventory) -> Vec<Finding> {
@@ -12,13 +13,30 @@ pub fn judge(inventory: &Inventory) -> Vec<Finding> {
         Some(newest) => findings.push(
             Finding::passed(
                 Code::BackupNone,
-                format!("{} of {} base backups are complete", restorable.len(), inventory.backups.len()),
+                format!("complete base backups: {} of {}", restorable.len(), inventory.backups.len()),
             )
             .of(&newest.id),
         ),
         None => findings.push(*target::no_backup(inventory)),
     }
     findings.extend(inventory.backups.iter().filter_map(not_restorable));
+    let frozen = inventory.frozen.count + inventory.wal.frozen.count;
+    if frozen > 0 {
+        let examples = if inventory.frozen.count > 0 { &inventory.frozen } else { &inventory.wal.frozen };
+        findings.push(
+            Finding::failed(
+                Code::ArchiveFrozen,
+                Blame::Backups,
+                format!(
+                    "{} lie in a storage class that must be thawed before a restore",
+                    count(frozen, "object", "objects")
+                ),
+            )
+            .expected("every object can be read at once")
+            .observed(examples.text())
+            .hint("exempt this prefix from the life-cycle rule, and thaw what retention still keeps"),
+        );
+    }
     if inventory.orphans.count > 0 {
         let summary = format!("{} objects below base/ belong to no backup", inventory.orphans.count);
         findings.push(Finding::note(Code::ArchiveOrphan, summary).observed(inventory.orphans.text()));
@@ -43,8 +61,10 @@ pub fn judge(inventory: &Inventory) -> Vec<Finding> {
 fn not_restorable(backup: &Backup) -> Option<Finding> {
     let defect = backup.defect()?;
     let summary = format!("base backup {} cannot be restored: {defect}", backup.id);
-    let says_done = matches!(&backup.info, Ok(info) if info.status == Status::Done);
-    let finding = if says_done {
+    // A snapshot's data lie elsewhere, and an incremental backup needs its parent: neither is broken.
+    let claims =
+        |info: &BackupInfo| info.status == Status::Done && !info.is_snapshot && info.parent_backup_id.is_none();
+    let finding = if backup.info.as_ref().is_ok_and(claims) {
         Finding::failed(Code::BackupNotRestorable, Blame::Backups, summary)
             .expected("a base backup with status DONE has all its parts")
             .observed(defect)

@@ -8,6 +8,7 @@ use crate::archive::wal::Segment;
 use crate::archive::wal_listing::Extent;
 use crate::finding::{Blame, Code, Finding};
 use crate::plan::{Plan, signed};
+use crate::report::text::{duration, moment};
 use crate::source::archiver::Archiver;
 
 pub fn judge(plan: &Plan, inventory: &Inventory, archiver: Option<&Archiver>, now: Timestamp) -> Vec<Finding> {
@@ -39,14 +40,16 @@ fn wal(plan: &Plan, inventory: &Inventory, archiver: Option<&Archiver>, now: Tim
     let timeline = archiver.map(|archiver| archiver.timeline).or_else(|| inventory.wal.newest_timeline());
     let newest = timeline.and_then(|timeline| inventory.wal.newest(timeline));
     let Some((newest, stored_at)) = newest else {
-        let blame = if archiver.is_some() { Blame::Backups } else { Blame::Unknown };
-        return Finding::failed(Code::WalStale, blame, "the archive holds no WAL of the source's timeline")
-            .hint("does `archive.s3` name the place that the source archives to?");
+        return match archiver {
+            Some(archiver) => no_wal_of_its_timeline(plan, inventory, archiver, now),
+            None => Finding::failed(Code::WalStale, Blame::Unknown, "the archive holds no WAL")
+                .hint("does `archive.s3` name the place that the source archives to?"),
+        };
     };
     let age = now.duration_since(stored_at);
     let max_age = signed(plan.freshness.max_wal_age);
     let name = newest.name(size);
-    let stored = format!("{name}, stored {stored_at} ({} ago)", crate::report::text::duration(age));
+    let stored = format!("{name}, stored {} ({} ago)", moment(stored_at), duration(age));
 
     let Some(archiver) = archiver else {
         if age <= max_age {
@@ -58,7 +61,7 @@ fn wal(plan: &Plan, inventory: &Inventory, archiver: Option<&Archiver>, now: Tim
             "no WAL arrived lately, and the source was not asked why",
         )
         .of(name)
-        .expected(format!("a segment within {}", crate::report::text::duration(max_age)))
+        .expected(format!("a segment within {}", duration(max_age)))
         .observed(stored)
         .hint("configure `connection`: an idle source and a dead archiver look the same from here");
     };
@@ -88,12 +91,47 @@ fn wal(plan: &Plan, inventory: &Inventory, archiver: Option<&Archiver>, now: Tim
     .hint("see the source's log for archive_command; every hour adds to what would be lost")
 }
 
+/// Right after a fail-over the new timeline has no finished segment, only its history.
+fn no_wal_of_its_timeline(plan: &Plan, inventory: &Inventory, archiver: &Archiver, now: Timestamp) -> Finding {
+    let size = inventory.wal.segment_size;
+    let timeline = archiver.timeline;
+    let stored_at = inventory.wal.histories.get(&timeline).map(|history| history.modified);
+    let forked_in = inventory
+        .histories
+        .get(&timeline)
+        .and_then(|history| Some(history.as_ref().ok()?.ancestors.last()?.switch.0 / size.bytes()));
+    let current = Segment::parse(&archiver.current_segment, size);
+    let finished = current.zip(forked_in).map(|(current, forked_in)| current.number.saturating_sub(forked_in));
+    match (stored_at, finished) {
+        (Some(_), Some(0)) => Finding::passed(
+            Code::WalStale,
+            format!("the source has finished no segment on its new timeline {timeline}; its history is archived"),
+        ),
+        (Some(stored_at), Some(_)) if now.duration_since(stored_at) <= signed(plan.freshness.max_wal_age) => {
+            Finding::passed(Code::WalStale, format!("the first segments of the new timeline {timeline} are under way"))
+        }
+        (Some(_), Some(finished)) => Finding::failed(
+            Code::WalStale,
+            Blame::Backups,
+            format!("the source has finished {finished} segments on timeline {timeline}; the archive has none of them"),
+        )
+        .expected(format!("segments up to the one before {}", archiver.current_segment))
+        .observed(format!("only the history of timeline {timeline}"))
+        .hint("does an old primary archive in the new one's place? See the source's log for archive_command"),
+        _ => Finding::not_checked(
+            Code::WalStale,
+            format!("the archive knows nothing of the source's timeline {timeline}"),
+        )
+        .hint("right after a fail-over this passes; otherwise, does `archive.s3` name this source's archive?"),
+    }
+}
+
 fn backup(plan: &Plan, inventory: &Inventory, source_is_up: bool, now: Timestamp) -> Option<Finding> {
     let newest = inventory.restorable().next_back()?;
     let ended = newest.end_time().unwrap_or(newest.newest_object);
     let age = now.duration_since(ended);
     let max_age = signed(plan.freshness.max_backup_age);
-    let observed = format!("{}, ended {ended} ({} ago)", newest.id, crate::report::text::duration(age));
+    let observed = format!("{}, ended {} ({} ago)", newest.id, moment(ended), duration(age));
     if age <= max_age {
         return Some(
             Finding::passed(Code::BackupStale, format!("the newest base backup is {observed}")).of(&newest.id),
@@ -104,7 +142,7 @@ fn backup(plan: &Plan, inventory: &Inventory, source_is_up: bool, now: Timestamp
     Some(
         Finding::failed(Code::BackupStale, blame, "the newest base backup is too old")
             .of(&newest.id)
-            .expected(format!("one that ended within {}", crate::report::text::duration(max_age)))
+            .expected(format!("one that ended within {}", duration(max_age)))
             .observed(observed)
             .hint("look why the scheduled backup did not run or did not complete"),
     )
@@ -119,16 +157,16 @@ fn window(plan: &Plan, inventory: &Inventory, archiver: Option<&Archiver>) -> Op
     let Some(window) = inventory.recovery_window(timeline) else {
         return Some(
             Finding::failed(Code::ObjectiveRecoveryWindow, Blame::Unknown, "there is no recovery window")
-                .expected(crate::report::text::duration(promised)),
+                .expected(duration(promised)),
         );
     };
     let length = window.to.duration_since(window.from);
-    let observed = format!("{}, from {} to {}", crate::report::text::duration(length), window.from, window.to);
+    let observed = format!("{}, from {} to {}", duration(length), moment(window.from), moment(window.to));
     Some(if length >= promised {
         Finding::passed(Code::ObjectiveRecoveryWindow, format!("the recovery window is {observed}"))
     } else {
         Finding::failed(Code::ObjectiveRecoveryWindow, Blame::Source, "the recovery window is shorter than promised")
-            .expected(crate::report::text::duration(promised))
+            .expected(duration(promised))
             .observed(observed)
             .hint("a new archive grows into its window; otherwise raise the retention, or look for a gap")
     })

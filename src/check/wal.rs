@@ -11,6 +11,10 @@ use crate::archive::wal::{SegmentSize, Timeline};
 use crate::archive::wal_listing::Extent;
 use crate::finding::{Blame, Code, Finding};
 use crate::plan::{Plan, signed};
+use crate::report::text::{count, moment};
+
+/// How many gaps are listed a second time and become findings; an archive with more is broken enough.
+pub const CONFIRMED_GAPS: usize = 20;
 
 /// All gaps that may become findings: on the way from the oldest restorable backup to the end of `timeline`, and
 /// within each backup.
@@ -44,25 +48,24 @@ pub fn judge(plan: &Plan, inventory: &Inventory, timeline: Timeline, confirmed: 
     findings.extend(for_backups(inventory, confirmed, grace));
 
     match way_gaps(inventory, timeline) {
-        Err(reason) => findings.push(
-            Finding::failed(
-                Code::WalHistoryDamaged,
-                Blame::Backups,
-                format!("the history of timeline {timeline} cannot be read: {reason}"),
-            )
-            .of(format!("{:08X}.history", timeline.0)),
-        ),
+        // It is among the findings already.
+        Err(_) => {}
         Ok(found) => {
             if found.is_empty() {
                 findings.push(unbroken(inventory, timeline));
             }
+            if let Some(more) = found.len().checked_sub(CONFIRMED_GAPS).filter(|&more| more > 0) {
+                let summary = format!("{} more are not looked at again", count(more as u64, "gap", "gaps"));
+                findings.push(Finding::note(Code::WalGap, summary));
+            }
             findings.extend(
-                found.iter().map(|gap| {
+                found.iter().take(CONFIRMED_GAPS).map(|gap| {
                     way_gap(inventory, gap, confirmed, gap.may_close(inventory.taken_at, grace, None), size)
                 }),
             );
         }
     }
+    findings.extend(missing_history(inventory, timeline));
     findings.extend(forked(inventory, timeline));
     findings
 }
@@ -115,7 +118,7 @@ fn for_backups(inventory: &Inventory, confirmed: &BTreeSet<u64>, grace: SignedDu
         );
     }
     if whole > 0 {
-        let summary = format!("the WAL that {whole} base backups need to become consistent is there");
+        let summary = format!("{} the WAL to become consistent", count(whole, "base backup has", "base backups have"));
         findings.insert(0, Finding::passed(Code::WalMissingForBackup, summary));
     }
     findings
@@ -147,8 +150,10 @@ fn way_gap(inventory: &Inventory, gap: &Gap, confirmed: &BTreeSet<u64>, may_clos
             .hint("archiving is parallel; this becomes a gap when it does not arrive within `freshness.maxWalAge`");
     }
     let lost = match (gap.before, gap.after) {
-        (Some(before), Some(after)) => format!("no moment between {before} and {after} can be recovered"),
-        (None, Some(after)) => format!("no moment before {after} can be recovered"),
+        (Some(before), Some(after)) => {
+            format!("no moment between {} and {} can be recovered", moment(before), moment(after))
+        }
+        (None, Some(after)) => format!("no moment before {} can be recovered", moment(after)),
         (_, None) => "no moment behind it can be recovered".to_owned(),
     };
     let newest_begin =
@@ -167,12 +172,12 @@ fn way_gap(inventory: &Inventory, gap: &Gap, confirmed: &BTreeSet<u64>, may_clos
 
 fn unbroken(inventory: &Inventory, timeline: Timeline) -> Finding {
     let summary = match inventory.recovery_window(timeline) {
-        Some(window) => format!(
+        Some(window) if window.broken_by.is_none() => format!(
             "WAL is unbroken from base backup {} to {}",
             window.backup,
             window.last_segment.name(inventory.wal.segment_size)
         ),
-        None => format!("no segment is missing on timeline {timeline}"),
+        _ => format!("no segment is missing on timeline {timeline}"),
     };
     Finding::passed(Code::WalGap, summary)
 }
@@ -190,6 +195,27 @@ fn histories(inventory: &Inventory) -> Vec<Finding> {
         )
     });
     damaged.collect()
+}
+
+/// Without its history no backup of an earlier timeline leads to this one; recovery to the latest point would end, in
+/// good order, where the parent ends.
+fn missing_history(inventory: &Inventory, timeline: Timeline) -> Option<Finding> {
+    if !inventory.lacks_history(timeline) {
+        return None;
+    }
+    let name = format!("{:08X}.history", timeline.0);
+    let own = |backup: &Backup| matches!(&backup.info, Ok(info) if info.timeline == Some(timeline));
+    let summary = format!("{name} is not in the archive, though WAL of timeline {timeline} is");
+    let finding = if inventory.restorable().any(own) {
+        Finding::note(Code::WalHistoryDamaged, summary)
+            .observed("base backups of this timeline need none; earlier ones do not lead here")
+    } else {
+        Finding::failed(Code::WalHistoryDamaged, Blame::Backups, summary)
+            .expected("the history of every timeline that has WAL")
+            .observed("no base backup leads to the newest WAL")
+            .hint("make a new base backup now; the source may still have the file in pg_wal")
+    };
+    Some(finding.of(name))
 }
 
 /// Two timelines that both receive WAL: an old primary that was not fenced, or a restored copy that archives.

@@ -17,6 +17,7 @@ use crate::plan::{Plan, Requirement, Target, signed};
 use crate::postgres::ConnectError;
 use crate::probe::identity::{self, SystemIdentifiers};
 use crate::probe::{certificate, isolation, recovery, tables};
+use crate::report::text::count;
 use crate::report::{InventorySummary, Restore};
 use crate::sandbox::direct::server::{Arrival, Server, prepare};
 use crate::sandbox::direct::settings::{ControlFile, settings};
@@ -89,7 +90,7 @@ async fn gates(plan: &Plan, store: &Store, evidence: &mut Evidence) -> Result<In
     let freshness_required = plan.require.contains(&Requirement::Freshness);
     evidence.extend(examination.findings.into_iter().map(|finding| {
         // Whether WAL arrives in time is the check's question; a drill only proves what is there.
-        let is_freshness = matches!(finding.code, Code::WalStale | Code::BackupStale);
+        let is_freshness = matches!(finding.code, Code::WalStale | Code::BackupStale | Code::SourceArchivingFailing);
         let is_trouble = finding.outcome == Outcome::Failed;
         if is_freshness && is_trouble && !freshness_required { finding.into_note() } else { finding }
     }));
@@ -166,7 +167,12 @@ fn describe(baseline: &Baseline, evidence: &mut Evidence) {
     let sum = summary(baseline);
     evidence.add(Finding::passed(
         Code::BaselineNotCaptured,
-        format!("{} tables of {} databases at LSN {}", sum.tables, sum.databases, baseline.lsn),
+        format!(
+            "{} of {} at LSN {}",
+            count(sum.tables, "table", "tables"),
+            count(sum.databases, "database", "databases"),
+            baseline.lsn
+        ),
     ));
     evidence.add(if baseline.exact {
         Finding::passed(Code::BaselineInexact, "nothing committed while snapshot and LSN were taken")
@@ -318,7 +324,7 @@ async fn restore(
     prepare(sandbox, info)
         .map_err(|error| End::because(unusable(format!("the data directory could not be prepared: {error}"))))?;
     let control = ControlFile::read(&programs.controldata, &sandbox.data())?;
-    let settings = settings(sandbox, &control, size, choice.history.timeline, &choice.stop, info.major());
+    let settings = settings(sandbox, &control, size, choice, info);
     let server = Server::start(&programs.postgres, sandbox, &settings, &superuser)
         .map_err(|error| End::because(unusable(format!("{} could not be started: {error}", programs.version))))?;
     let log = sandbox.log();
@@ -374,7 +380,10 @@ async fn probe(
         Ok(recovery) => recovery,
         Err(finding) => return evidence.add(finding),
     };
-    let stop = recovery::judge(&recovery.stop, choice, baseline, inventory.wal.segment_size);
+    let size = inventory.wal.segment_size;
+    let log = std::fs::read_to_string(sandbox.log()).unwrap_or_default();
+    let unreadable = diagnose::invalid_record(&log, size);
+    let stop = recovery::judge(&recovery.stop, choice, baseline, size, unreadable.as_ref());
     let stopped_well = stop.outcome == Outcome::Passed;
     evidence.add(stop);
     if let Some(restore) = &mut evidence.restore {

@@ -38,8 +38,15 @@ pub async fn read(client: &Client) -> Result<Recovery, Finding> {
     Ok(Recovery { timeline: Timeline(timeline), stop, last_commit, next_xid: u64::try_from(next_xid).unwrap_or(0) })
 }
 
-/// Compares the stop with what was chosen.
-pub fn judge(stop: &StopLine, choice: &Choice, baseline: Option<&Baseline>, size: SegmentSize) -> Finding {
+/// Compares the stop with what was chosen. `unreadable` is the server's last complaint about a record, and the LSN from
+/// which WAL cannot be read: without a target, PostgreSQL takes damage for the end of WAL.
+pub fn judge(
+    stop: &StopLine,
+    choice: &Choice,
+    baseline: Option<&Baseline>,
+    size: SegmentSize,
+    unreadable: Option<&(String, Lsn)>,
+) -> Finding {
     let observed = format!("{} at {} on timeline {}", stop.reason, stop.switch, stop.parent);
     if stop.parent != choice.history.timeline {
         return Finding::failed(
@@ -64,12 +71,31 @@ pub fn judge(stop: &StopLine, choice: &Choice, baseline: Option<&Baseline>, size
         | (Stop::Xid(_), StopReason::AfterTransaction(_))
         | (Stop::RestorePoint(_), StopReason::RestorePoint(_)) => passed(format!("stopped {observed}")),
         (Stop::EndOfArchive, StopReason::EndOfArchive) => {
+            let broken = |&lsn: &Lsn| Segment::containing(choice.history.timeline, lsn, size);
+            let damage = unreadable.filter(|(_, lsn)| {
+                // An earlier complaint was got over; one behind the last segment is about what is not archived.
+                stop.switch <= *lsn && broken(lsn).number <= choice.last_segment.number
+            });
+            if let Some((complaint, lsn)) = damage {
+                let name = broken(lsn).name(size);
+                return Finding::failed(
+                    Code::RecoveryStop,
+                    Blame::Backups,
+                    format!(
+                        "WAL cannot be read from {lsn} on, in segment {name}, so nothing behind it can be recovered"
+                    ),
+                )
+                .of(name)
+                .expected(format!("replay to the end of segment {}", choice.last_segment.name(size)))
+                .observed(format!("{observed}: {complaint}"))
+                .hint("make a new base backup now; then find out what changed this segment after it was archived");
+            }
             let start = choice.last_segment.start(size);
-            if stop.switch < start {
+            if stop.switch <= start {
                 return failed(
                     Blame::Backups,
                     "replay ended before the end of the archive",
-                    format!("at least {start}, where segment {} begins", choice.last_segment.name(size)),
+                    format!("more than {start}, where segment {} begins", choice.last_segment.name(size)),
                 )
                 .hint("WAL is damaged where replay ended; make a new base backup now");
             }
@@ -110,11 +136,16 @@ mod tests {
     use crate::finding::Outcome;
 
     fn stopped(choice_stop: Stop, line: &str) -> Finding {
+        stopped_with(choice_stop, line, None)
+    }
+
+    fn stopped_with(choice_stop: Stop, line: &str, unreadable: Option<Lsn>) -> Finding {
         let size = SegmentSize::DEFAULT;
         let history = History::root(Timeline(1));
         let last_segment = Segment { timeline: Timeline(1), number: 12 };
         let choice = Choice { backup: "b".into(), stop: choice_stop, history, last_segment, short_of_baseline: false };
-        judge(&StopLine::parse(line).unwrap(), &choice, None, size)
+        let unreadable = unreadable.map(|lsn| (format!("incorrect checksum in record at {lsn}"), lsn));
+        judge(&StopLine::parse(line).unwrap(), &choice, None, size, unreadable.as_ref())
     }
 
     #[test]
@@ -141,6 +172,21 @@ mod tests {
         let line = |switch| format!("1\t{switch}\tno recovery target specified\n");
         assert!(stopped(Stop::EndOfArchive, &line("0/B000000")).blames_backups());
         assert_eq!(stopped(Stop::EndOfArchive, &line("0/C000100")).outcome, Outcome::Passed);
+    }
+
+    #[test]
+    fn damage_in_the_last_segment_is_not_the_end_of_the_archive() {
+        let stopped = |switch, unreadable| {
+            let line = format!("1\t{switch}\tno recovery target specified\n");
+            stopped_with(Stop::EndOfArchive, &line, Some(Lsn(unreadable)))
+        };
+        assert!(stopped("0/C000000", 0x0C00_0028).blames_backups());
+        let finding = stopped("0/C000100", 0x0C00_0100);
+        assert!(finding.blames_backups(), "{finding:?}");
+        assert_eq!(finding.object.as_deref(), Some("00000001000000000000000C"));
+        // Got over by replay; and in a segment that is not archived.
+        assert_eq!(stopped("0/C000100", 0x0B00_0100).outcome, Outcome::Passed);
+        assert_eq!(stopped("0/D000000", 0x0D00_0000).outcome, Outcome::Passed);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tokio_postgres::Client;
 use super::certificate::Certificate;
 use crate::finding::{Blame, Code, Finding};
 use crate::postgres::{quote_identifier, reason};
+use crate::report::text::count;
 use crate::source::baseline::{TableBaseline, TimestampBaseline};
 
 /// What one table came to; details of what passed are summed up in the findings.
@@ -211,8 +212,8 @@ fn difference(name: &str, database: &str, expected: u64, observed: u64) -> Strin
     }
 }
 
-fn rows(count: u64) -> String {
-    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+fn rows(number: u64) -> String {
+    count(number, "row", "rows")
 }
 
 /// The findings that sum up what passed.
@@ -230,14 +231,17 @@ pub fn sum(results: &[TableResult], with_timestamps: u64, timestamps_failed: boo
         );
     } else {
         let total: u64 = passed.iter().filter_map(|result| result.rows_observed).sum();
-        let mut summary = format!("{} tables, {} rows", passed.len(), total);
+        let mut summary = format!("{}, {}", count(passed.len() as u64, "table", "tables"), rows(total));
         if within > 0 {
             let _ = write!(summary, "; {within} of them within the transactions beyond the baseline");
         }
         findings.push(Finding::passed(Code::TableRowCount, summary));
     }
     if with_timestamps > 0 && !timestamps_failed {
-        findings.push(Finding::passed(Code::TableTimestamps, format!("{with_timestamps} columns, oldest and newest")));
+        findings.push(Finding::passed(
+            Code::TableTimestamps,
+            format!("{}, oldest and newest value", count(with_timestamps, "column", "columns")),
+        ));
     } else if with_timestamps == 0 {
         findings.push(Finding::note(Code::TableTimestamps, "no table has a column of time that was asked for"));
     }

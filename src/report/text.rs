@@ -88,7 +88,7 @@ fn proof(report: &Report) -> String {
     format!(
         "Proven by walproof's own restore: base backup {} and {} WAL segments bring back {}, {} and {}{when}{took}.",
         restore.backup,
-        restore.segments_replayed,
+        grouped(restore.segments_replayed),
         count(databases, "database", "databases"),
         count(restore.tables_compared, "table", "tables"),
         count(rows, "row", "rows"),
@@ -170,16 +170,18 @@ fn render_inventory(text: &mut String, url: &str, inventory: &InventorySummary, 
         "WAL",
         format!(
             "{} segments, {}; newest {}",
-            inventory.segments,
+            grouped(inventory.segments),
             bytes(inventory.wal_bytes),
             inventory.newest_segment.as_deref().unwrap_or("none")
         ),
     );
     match &inventory.recovery_window {
         Some(window) => {
-            row("listed", format!("{} to {}, timeline {}", moment(window.from), moment(window.to), window.timeline))
+            let span = format!("{} to {}", moment(window.from), moment(window.to));
+            let end = window.broken_by.as_ref().map_or_else(String::new, |gap| format!(" only: {gap} missing"));
+            row("listed", format!("{span}, timeline {}{end}", window.timeline));
         }
-        None => row("listed", "no unbroken recovery window".to_owned()),
+        None => row("listed", "no recovery window".to_owned()),
     }
     row("read", format!("the heads of {} segments", inventory.segments_read));
     if let Some(restore) = restore {
@@ -231,8 +233,22 @@ fn capital(text: &str) -> String {
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
-fn count(number: u64, one: &str, many: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+/// `1 table`, `83,559 rows`.
+pub fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { many })
+}
+
+/// `1,204,332`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// `2026-11-21 12:00:03 UTC`.
@@ -279,6 +295,10 @@ mod tests {
 
     #[test]
     fn quantities_are_short_and_carry_their_unit() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(83_559), "83,559");
+        assert_eq!(grouped(1_204_332), "1,204,332");
+        assert_eq!(count(1, "row", "rows"), "1 row");
         assert_eq!(bytes(0), "0 B");
         assert_eq!(bytes(1536), "1.5 KiB");
         assert_eq!(bytes(u64::MAX), "16383.9 PiB");

@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 
 use super::archiver;
 use super::baseline::{Baseline, DatabaseBaseline, NotRead, SCHEMA_VERSION, SequenceBaseline};
-use super::count::{Read, Reading};
+use super::count::{Counted, Reading};
 use super::holder::{self, Taken};
 use super::role;
 use super::server::{self, Identity, not_captured};
@@ -26,7 +26,7 @@ const ROUNDS: u32 = 2;
 /// How many databases are read at the same time, each with one query.
 const DATABASES_AT_ONCE: usize = 4;
 /// What connecting and tidying up may take beyond the limit for reading.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 
 /// Reads the source. A table that could not be read is in the document; the error is for when there is none. It never
 /// blames the backups.
@@ -36,14 +36,12 @@ pub async fn capture(plan: &Plan) -> Result<Baseline, Box<Finding>> {
         return Err(Box::new(finding.hint("configure `connection` of this source")));
     };
     let started = Instant::now();
-    match tokio::time::timeout(plan.limits.baseline + GRACE, capture_within(plan, connection, started)).await {
-        Ok(captured) => captured,
-        Err(_) => {
-            let summary = "the source did not answer within limits.baseline";
-            let finding = Finding::failed(Code::BaselineNotCaptured, Blame::Source, summary);
-            Err(Box::new(finding.hint("is the source overloaded, or `limits.baseline` too short?")))
-        }
-    }
+    let capturing = capture_within(plan, connection, started);
+    tokio::time::timeout(plan.limits.baseline + GRACE, capturing).await.unwrap_or_else(|_| {
+        let summary = "the source did not answer within limits.baseline";
+        let finding = Finding::failed(Code::BaselineNotCaptured, Blame::Source, summary);
+        Err(Box::new(finding.hint("is the source overloaded, or `limits.baseline` too short?")))
+    })
 }
 
 /// One database's connection, which holds its snapshot.
@@ -57,7 +55,7 @@ struct Database {
 struct Round {
     taken: Taken,
     sequences: Vec<Vec<SequenceBaseline>>,
-    reads: Vec<Read>,
+    counted: Vec<Counted>,
     notes: Vec<Finding>,
 }
 
@@ -67,8 +65,7 @@ async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) 
         open(plan, connection, &connection.database).await.map_err(|error| unreachable(connection, &error))?;
     let identity = rows(&observer, &Identity::sql()).await.map_err(|error| not_captured("ask which server", &error))?;
     let identity = identity.first().and_then(Identity::of).ok_or_else(|| {
-        let summary = "the server does not say which one it is";
-        Box::new(Finding::failed(Code::BaselineNotCaptured, Blame::Source, summary))
+        Finding::failed(Code::BaselineNotCaptured, Blame::Source, "the server does not say which one it is")
     })?;
     let facts = server::facts(&observer, &identity).await?;
     if identity.in_recovery {
@@ -85,29 +82,29 @@ async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) 
     let captured = loop {
         let captured =
             capture_round(plan, connection, &databases, &observer, &identity, started, &mut attempts).await?;
-        let has_changed = captured.reads.iter().any(|read| read.has_changed);
+        let has_changed = captured.counted.iter().any(|counted| counted.has_changed);
         if !has_changed || round == ROUNDS || started.elapsed() > plan.limits.baseline / 2 {
             break captured;
         }
         tracing::info!("a table was rewritten while it was read: capturing again");
         round += 1;
     };
-    let Round { taken, sequences, reads, mut notes } = captured;
+    let Round { taken, sequences, counted, mut notes } = captured;
 
     let mut documents = Vec::new();
-    let held = taken.held.iter().zip(sequences).zip(reads);
-    for (database, ((held, sequences), mut read)) in databases.iter().zip(held) {
-        not_read.append(&mut read.not_read);
+    let held = taken.held.iter().zip(sequences).zip(counted);
+    for (database, ((held, sequences), mut counted)) in databases.iter().zip(held) {
+        not_read.append(&mut counted.not_read);
         if !knows_powers {
             powers.extend(role::power_in(&database.client, &database.name).await.ok().flatten());
-            powers.extend(read.power);
+            powers.extend(counted.power);
         }
         documents.push(DatabaseBaseline {
             name: database.name.clone(),
             oid: database.oid,
             snapshot: held.snapshot.clone(),
             lsn: held.lsn,
-            tables: read.tables,
+            tables: counted.tables,
             sequences,
         });
     }
@@ -227,11 +224,11 @@ async fn capture_round(
         deadline,
     });
     let reading: Vec<Reading> = reading.collect();
-    let reads = stream::iter(&reading).map(Reading::read).buffered(DATABASES_AT_ONCE);
-    let reads: Vec<_> = reads.collect().await;
+    let counted = stream::iter(&reading).map(Reading::read).buffered(DATABASES_AT_ONCE);
+    let counted: Vec<_> = counted.collect().await;
     holder::release(&holders).await;
-    let reads = reads.into_iter().collect::<Result<Vec<Read>, _>>()?;
-    Ok(Round { taken, sequences, reads, notes })
+    let counted = counted.into_iter().collect::<Result<Vec<Counted>, _>>()?;
+    Ok(Round { taken, sequences, counted, notes })
 }
 
 fn selection<'a>(plan: &'a Plan, database: &str) -> Option<&'a DatabaseSelection> {
@@ -248,13 +245,11 @@ async fn open(plan: &Plan, connection: &Connection, database: &str) -> Result<Cl
     postgres::connect_with(connection, database, session).await
 }
 
-fn unreachable(connection: &Connection, error: &ConnectError) -> Box<Finding> {
+fn unreachable(connection: &Connection, error: &ConnectError) -> Finding {
     let Connection { host, port, user, database, .. } = connection;
-    Box::new(
-        Finding::failed(Code::SourceUnreachable, Blame::Environment, "the source could not be connected to")
-            .of(format!("{host}:{port}"))
-            .expected(format!("a connection to database {database} as role {user}"))
-            .observed(error.to_string())
-            .hint(error.hint()),
-    )
+    Finding::failed(Code::SourceUnreachable, Blame::Environment, "the source could not be connected to")
+        .of(format!("{host}:{port}"))
+        .expected(format!("a connection to database {database} as role {user}"))
+        .observed(error.to_string())
+        .hint(error.hint())
 }

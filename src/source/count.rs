@@ -1,6 +1,7 @@
 //! Counts the tables of one database, each in a short transaction of its own under the holder's snapshot. Whatever a
 //! snapshot does not protect against (rewrites, renames, row security, locks) is noticed and said.
 
+use std::fmt::Write as _;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use crate::postgres::{self, Session, milliseconds, quote_identifier, quote_liter
 /// How often it is asked whether a session waits for our lock. Who waits for two of them in a row is let through.
 const GIVE_WAY_POLL: Duration = Duration::from_millis(500);
 /// A transaction of ours that idles for longer was forgotten.
-const IDLE_LIMIT: Duration = Duration::from_secs(60);
+const IDLE_LIMIT: Duration = Duration::from_mins(1);
 
 /// What reading one database needs to know.
 pub struct Reading<'a> {
@@ -35,7 +36,7 @@ pub struct Reading<'a> {
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub struct Read {
+pub struct Counted {
     pub tables: Vec<TableBaseline>,
     pub not_read: Vec<NotRead>,
     /// What the role could write here.
@@ -55,8 +56,8 @@ enum Trouble {
 
 impl Reading<'_> {
     /// Reads all tables, one at a time. Fails only when another server answers.
-    pub async fn read(&self) -> Result<Read, Box<Finding>> {
-        let mut read = Read::default();
+    pub async fn read(&self) -> Result<Counted, Box<Finding>> {
+        let mut all = Counted::default();
         let session = Session {
             read_only: true,
             statement: self.limits.statement,
@@ -66,8 +67,8 @@ impl Reading<'_> {
         let client = match postgres::connect_with(self.connection, self.database, session).await {
             Ok(client) => client,
             Err(error) => {
-                read.not_read.push(self.not_read(None, error.to_string(), Some(error.hint().to_owned())));
-                return Ok(read);
+                all.not_read.push(self.not_read(None, error.to_string(), Some(error.hint().to_owned())));
+                return Ok(all);
             }
         };
         let identified = rows(&client, &format!("{}; SELECT pg_backend_pid()", Identity::sql())).await;
@@ -81,12 +82,12 @@ impl Reading<'_> {
             Ok(selection) => selection,
             Err(error) => {
                 let reason = format!("its tables could not be listed: {}", reason(&error));
-                read.not_read.push(self.not_read(None, reason, None));
-                return Ok(read);
+                all.not_read.push(self.not_read(None, reason, None));
+                return Ok(all);
             }
         };
-        read.power = selection.writable.map(|table| format!("may write to {table} in {}", self.database));
-        read.not_read = selection.not_read;
+        all.power = selection.writable.map(|table| format!("may write to {table} in {}", self.database));
+        all.not_read = selection.not_read;
         for table in &selection.tables {
             let mut counted = self.count(&client, process, table).await;
             if matches!(counted, Err(Trouble::Passing(_))) {
@@ -94,20 +95,20 @@ impl Reading<'_> {
             }
             let (reason, hint) = match counted {
                 Ok(table) => {
-                    read.tables.push(table);
+                    all.tables.push(table);
                     continue;
                 }
                 Err(Trouble::Changed(reason)) => {
-                    read.has_changed = true;
+                    all.has_changed = true;
                     (reason.to_owned(), None)
                 }
                 Err(Trouble::Passing(reason)) => (reason.to_owned(), None),
                 Err(Trouble::Lasting(reason, hint)) => (reason, hint),
             };
             tracing::warn!(database = self.database, table = table.text(), reason, "a table was not read");
-            read.not_read.push(self.not_read(Some(table.text()), reason, hint));
+            all.not_read.push(self.not_read(Some(table.text()), reason, hint));
         }
-        Ok(read)
+        Ok(all)
     }
 
     async fn select(&self, client: &Client) -> Result<tables::Selection, Error> {
@@ -169,7 +170,7 @@ impl Reading<'_> {
         format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}; \
              SET LOCAL row_security = off; SET LOCAL search_path = pg_catalog; SET LOCAL TimeZone = 'UTC'; \
-             SET LOCAL DateStyle = 'ISO'; SET LOCAL max_parallel_workers_per_gather = 0; \
+             SET LOCAL DateStyle = 'ISO'; SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off; \
              SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
             quote_literal(self.exported),
             milliseconds(self.limits.lock),
@@ -189,7 +190,8 @@ fn question(table: &Selected) -> String {
     let mut wanted = "count(*)".to_owned();
     for column in table.timestamps.iter().map(|column| quote_identifier(column)) {
         for bound in ["min", "max"] {
-            wanted.push_str(&format!(", ({bound}({column}) FILTER (WHERE isfinite({column})))::text"));
+            write!(wanted, ", ({bound}({column}) FILTER (WHERE isfinite({column})))::text")
+                .expect("writing to a String succeeds");
         }
     }
     let (oid, filenode, literal) = (table.oid, table.filenode, quote_literal(&name));

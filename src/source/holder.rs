@@ -69,7 +69,7 @@ async fn hold(client: &Client, identity: &Identity) -> Result<Held, Box<Finding>
         Identity::sql()
     );
     let rows = rows(client, &sql).await.map_err(|error| not_captured("take a snapshot", &error))?;
-    let [position, identified, exported] = rows.as_slice() else { return Err(unexpected("a snapshot")) };
+    let [position, identified, exported] = rows.as_slice() else { return Err(Box::new(unexpected("a snapshot"))) };
     identity.agree(&Identity::of(identified).ok_or_else(|| unexpected("its identity"))?)?;
     let (snapshot, lsn) = position_of(position).ok_or_else(|| unexpected("a snapshot"))?;
     let exported = exported.get(0).ok_or_else(|| unexpected("an exported snapshot"))?.to_owned();
@@ -92,18 +92,20 @@ async fn second(observer: &Client, identity: &Identity, lsn: Lsn) -> Result<(Sna
         Identity::sql()
     );
     let rows = rows(observer, &sql).await.map_err(|error| not_captured("take the second snapshot", &error))?;
-    let [running, position, identified] = rows.as_slice() else { return Err(unexpected("a second snapshot")) };
+    let [running, position, identified] = rows.as_slice() else {
+        return Err(Box::new(unexpected("a second snapshot")));
+    };
     identity.agree(&Identity::of(identified).ok_or_else(|| unexpected("its identity"))?)?;
     let (snapshot, later) = position_of(position).ok_or_else(|| unexpected("a second snapshot"))?;
     if later < lsn {
-        return Err(mixed(&format!("an LSN of at least {lsn}"), &format!("{later}, asked later")));
+        return Err(Box::new(mixed(&format!("an LSN of at least {lsn}"), &format!("{later}, asked later"))));
     }
     let waiting = running.get(1).and_then(|count| count.parse().ok()).ok_or_else(|| unexpected("who waits"))?;
     let xids: Vec<u32> = running.get(0).unwrap_or_default().split(',').filter_map(|xid| xid.parse().ok()).collect();
     let snapshot = snapshot.reaching(&xids).ok_or_else(|| {
         let summary = "too many transactions run to tell which of them the snapshot shows";
         let finding = Finding::failed(Code::BaselineNotCaptured, Blame::Source, summary);
-        Box::new(finding.hint("run it at a time without bulk loads in thousands of subtransactions"))
+        finding.hint("run it at a time without bulk loads in thousands of subtransactions")
     })?;
     Ok((snapshot, waiting))
 }
@@ -127,8 +129,8 @@ fn position_of(row: &SimpleQueryRow) -> Option<(Snapshot, Lsn)> {
     Some((row.get(0)?.parse().ok()?, row.get(1)?.parse().ok()?))
 }
 
-fn unexpected(what: &str) -> Box<Finding> {
+fn unexpected(what: &str) -> Finding {
     let summary = format!("the server gave an unexpected answer when asked for {what}");
     let finding = Finding::failed(Code::BaselineNotCaptured, Blame::Environment, summary);
-    Box::new(finding.hint("is `connection.host` PostgreSQL 13 or later itself, not a pooler?"))
+    finding.hint("is `connection.host` PostgreSQL 13 or later itself, not a pooler?")
 }

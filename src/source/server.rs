@@ -48,7 +48,7 @@ impl Identity {
         if *self == (Self { address: self.address.clone(), ..other.clone() }) {
             return Ok(());
         }
-        Err(mixed(&self.to_string(), &other.to_string()))
+        Err(Box::new(mixed(&self.to_string(), &other.to_string())))
     }
 }
 
@@ -62,15 +62,11 @@ impl fmt::Display for Identity {
 }
 
 /// The finding for connections that reached different servers.
-pub fn mixed(expected: &str, observed: &str) -> Box<Finding> {
-    Box::new(
-        Finding::failed(Code::SourceMixedServers, Blame::Environment, "the connections reached different servers")
-            .expected(expected)
-            .observed(observed)
-            .hint(
-                "point `connection.host` at one instance (such as the -rw service), not at a pooler or load balancer",
-            ),
-    )
+pub fn mixed(expected: &str, observed: &str) -> Finding {
+    Finding::failed(Code::SourceMixedServers, Blame::Environment, "the connections reached different servers")
+        .expected(expected)
+        .observed(observed)
+        .hint("point `connection.host` at one instance (such as the -rw service), not at a pooler or load balancer")
 }
 
 /// Reads what does not change during a capture.
@@ -123,13 +119,11 @@ pub async fn check_lag(client: &Client, plan: &Plan) -> Result<(), Box<Finding>>
 }
 
 /// The finding for a question that the source did not answer.
-pub fn not_captured(doing: &str, error: &tokio_postgres::Error) -> Box<Finding> {
+pub fn not_captured(doing: &str, error: &tokio_postgres::Error) -> Finding {
     let blame = if error.is_closed() { Blame::Environment } else { Blame::Baseline };
-    Box::new(
-        Finding::failed(Code::BaselineNotCaptured, blame, format!("failed to {doing}"))
-            .observed(reason(error))
-            .hint("the baseline's role needs pg_monitor and pg_read_all_data"),
-    )
+    Finding::failed(Code::BaselineNotCaptured, blame, format!("failed to {doing}"))
+        .observed(reason(error))
+        .hint("the baseline's role needs pg_monitor and pg_read_all_data")
 }
 
 #[cfg(test)]

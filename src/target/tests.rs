@@ -1,60 +1,9 @@
 //! Tables of choices: inventories in a line, and what is chosen from them.
 
-use std::collections::BTreeMap;
-
 use super::*;
-use crate::archive::backup_info::BackupInfo;
-use crate::archive::compression::Compression;
-use crate::archive::inventory::Tar;
-use crate::archive::store::ObjectMeta;
-use crate::archive::wal::SegmentSize;
-use crate::archive::wal_listing::{Examples, WalListing};
+use crate::archive::inventory::fixture::{SIZE, inventory, now};
 use crate::source::baseline::Server;
 use crate::source::snapshot::Snapshot;
-
-const SIZE: SegmentSize = SegmentSize::DEFAULT;
-/// 2026-11-21 is day 20,778 since 1970.
-const NOW: &str = "2026-11-21T12:00:00Z";
-
-fn now() -> Timestamp {
-    NOW.parse().unwrap()
-}
-
-/// A completed backup on `timeline` that fills segment `number`, and ended at minute `number` of the day.
-fn backup(timeline: u32, number: u64) -> Backup {
-    let id = format!("20261121T00{number:02}00");
-    let (begin, end) = (Lsn(number * SIZE.bytes() + 0x28), Lsn(number * SIZE.bytes() + 0x100));
-    let segment = Segment { timeline: Timeline(timeline), number }.name(SIZE);
-    let text = format!(
-        "backup_label='START WAL LOCATION: {begin} (file {segment})\\nSTART TIMELINE: {timeline}\\n'\n\
-         begin_time=2026-11-21 00:{number:02}:00+00:00\nbegin_wal={segment}\nbegin_xlog={begin}\n\
-         end_time=2026-11-21 00:{number:02}:30+00:00\nend_wal={segment}\nend_xlog={end}\n\
-         status=DONE\nsystemid=7\ntimeline={timeline}\nversion=150018\nxlog_segment_size=16777216\n"
-    );
-    let tar = Tar { key: "data.tar".into(), tablespace: None, part: 0, compression: Compression::None, bytes: 1 };
-    let info = BackupInfo::parse(&id, &text).map_err(|defect| defect.to_string());
-    Backup { id, info, tars: vec![tar], bytes: 1, newest_object: now() }
-}
-
-fn inventory(backups: &[(u32, u64)], segments: &[(u32, std::ops::RangeInclusive<u64>)]) -> Inventory {
-    let mut wal = WalListing::new(SIZE);
-    for (timeline, numbers) in segments {
-        for number in numbers.clone() {
-            let segment = Segment { timeline: Timeline(*timeline), number };
-            let key = format!("wals/{}/{}.gz", segment.directory(SIZE), segment.name(SIZE));
-            wal.add(&ObjectMeta { key, bytes: 1, modified: now() });
-        }
-    }
-    wal.finish();
-    Inventory {
-        url: "s3://b/s".into(),
-        taken_at: now(),
-        backups: backups.iter().map(|&(timeline, number)| backup(timeline, number)).collect(),
-        wal,
-        histories: BTreeMap::new(),
-        orphans: Examples::default(),
-    }
-}
 
 /// Timeline 2 forks off timeline 1 within segment `number`.
 fn with_fork(mut inventory: Inventory, number: u64) -> Inventory {

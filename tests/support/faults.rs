@@ -46,15 +46,17 @@ pub struct Journal {
 struct Injection {
     operation: Operation,
     containing: String,
+    /// So many matching requests are answered first.
+    spared: usize,
     fault: Fault,
     times: usize,
 }
 
 impl Journal {
-    pub fn inject(&self, operation: Operation, containing: &str, fault: Fault, times: usize) {
+    pub fn inject(&self, operation: Operation, containing: &str, spared: usize, fault: Fault, times: usize) {
         let only_get = !matches!(fault, Fault::CutAfter(_)) || operation == Operation::Get;
         assert!(only_get, "only a GET has a body to cut");
-        let injection = Injection { operation, containing: containing.to_owned(), fault, times };
+        let injection = Injection { operation, containing: containing.to_owned(), spared, fault, times };
         self.injections.lock().unwrap().push(injection);
     }
 
@@ -89,6 +91,10 @@ impl Journal {
         let mut injections = self.injections.lock().unwrap();
         let matching = |it: &&mut Injection| it.operation == operation && it.times > 0 && key.contains(&it.containing);
         let injection = injections.iter_mut().find(matching)?;
+        if injection.spared > 0 {
+            injection.spared -= 1;
+            return None;
+        }
         injection.times -= 1;
         Some(injection.fault)
     }

@@ -60,7 +60,13 @@ impl S3 {
     /// Makes the next `times` requests of this kind fail whose key (LIST: prefix) contains a text. An empty text is
     /// contained in every key.
     pub fn fail(&self, operation: Operation, containing: &str, fault: Fault, times: usize) {
-        self.journal.inject(operation, containing, fault, times);
+        self.journal.inject(operation, containing, 0, fault, times);
+    }
+
+    /// As [`Self::fail`], for good, after `spared` such requests were answered: a drill reads the head of a segment
+    /// before it fetches it.
+    pub fn fail_later(&self, operation: Operation, containing: &str, spared: usize, fault: Fault) {
+        self.journal.inject(operation, containing, spared, fault, usize::MAX);
     }
 
     /// From now on every request is answered again.

@@ -253,3 +253,56 @@ impl Finding {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::store::StoreError;
+
+    const SIZE: SegmentSize = SegmentSize::DEFAULT;
+
+    fn at(line: &str) -> Option<u64> {
+        let log =
+            format!("2026-11-21 12:00:00.000 UTC [7] LOG:  {line}\n2026-11-21 12:00:00.001 UTC [7] LOG:  redo done");
+        invalid_record(&log, SIZE).map(|(_, lsn)| lsn.0)
+    }
+
+    #[test]
+    fn the_place_of_a_broken_record_is_read_from_every_complaint() {
+        // Texts of PostgreSQL 15 and 17.
+        assert_eq!(at("incorrect resource manager data checksum in record at 0/9000028"), Some(0x0900_0028));
+        assert_eq!(at("invalid record length at 0/9000060: wanted 24, got 0"), Some(0x0900_0060));
+        assert_eq!(at("record with incorrect prev-link 0/1 at 0/9000090"), Some(0x0900_0090));
+        assert_eq!(
+            at("unexpected pageaddr 0/3000000 in log segment 000000010000000000000009, offset 8192"),
+            Some(0x0900_2000)
+        );
+        assert_eq!(
+            at("invalid magic number 0000 in WAL segment 000000010000000000000009, LSN 0/9002000, offset 8192"),
+            Some(0x0900_2000)
+        );
+        assert_eq!(at("restored log file \"000000010000000000000009\" from archive"), None);
+    }
+
+    #[test]
+    fn what_the_store_would_not_give_is_not_the_backups_fault() {
+        let blame = |error| not_served("000000010000000000000009", &error).blame;
+        assert_eq!(blame(FetchError::Damaged("cut".into())), Some(Blame::Backups));
+        assert_eq!(blame(FetchError::Disk("full".into())), Some(Blame::Environment));
+        for (kind, expected) in [
+            (StoreErrorKind::Unreachable, Some(Blame::Environment)),
+            (StoreErrorKind::Denied, Some(Blame::Environment)),
+            (StoreErrorKind::Frozen, Some(Blame::Backups)),
+            (StoreErrorKind::Absent, None),
+        ] {
+            assert_eq!(blame(FetchError::Store(StoreError::for_tests(kind))), expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn rows_in_a_log_do_not_reach_a_report() {
+        let log = "x [7] FATAL:  could not start\nx [7] DETAIL:  Key (email)=(someone@example.org) already exists.\n";
+        assert_eq!(excerpt(log), "FATAL:  could not start");
+        assert!(!excerpt("x [7] DETAIL:  Key (email)=(someone@example.org)\n").contains("someone"));
+    }
+}

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{MAX_WAL_BYTES, Sandbox, unusable};
-use crate::archive::wal::{SegmentSize, Timeline};
+use crate::archive::backup_info::BackupInfo;
+use crate::archive::wal::SegmentSize;
 use crate::finding::Finding;
-use crate::target::Stop;
+use crate::target::{Choice, Stop};
 
 /// Values that recovery needs at least as large as the primary had them; `pg_control` remembers those.
 const AS_ON_THE_PRIMARY: [(&str, &str); 5] = [
@@ -51,9 +52,8 @@ pub fn settings(
     sandbox: &Sandbox,
     control: &ControlFile,
     size: SegmentSize,
-    timeline: Timeline,
-    stop: &Stop,
-    major: Option<u32>,
+    choice: &Choice,
+    info: &BackupInfo,
 ) -> Vec<(String, String)> {
     let path = |path: &Path| path.display().to_string();
     let mut settings: Vec<(String, String)> = Vec::new();
@@ -71,7 +71,7 @@ pub fn settings(
     set("archive_mode", "off".to_owned());
     set("archive_command", String::new());
     // A setting that a version does not know keeps it from starting.
-    if major.is_some_and(|major| major >= 15) {
+    if info.major().is_some_and(|major| major >= 15) {
         set("archive_library", String::new());
     }
     set("archive_cleanup_command", String::new());
@@ -86,15 +86,18 @@ pub fn settings(
     set("session_preload_libraries", String::new());
     set("local_preload_libraries", String::new());
     set("synchronous_standby_names", String::new());
-    if major.is_some_and(|major| major >= 17) {
+    if info.major().is_some_and(|major| major >= 17) {
         set("event_triggers", "off".to_owned());
     }
 
     set("restore_command", restore_command(sandbox));
-    set("recovery_target_timeline", timeline.to_string());
+    // Pinned either way; a way that never leaves the backup's own timeline needs no history file.
+    let timeline = choice.history.timeline;
+    let current = info.timeline == Some(timeline);
+    set("recovery_target_timeline", if current { "current".to_owned() } else { timeline.to_string() });
     set("recovery_target_action", "promote".to_owned());
     set("recovery_min_apply_delay", "0".to_owned());
-    match stop {
+    match &choice.stop {
         Stop::BeforeLsn(lsn) => {
             set("recovery_target_lsn", lsn.to_string());
             set("recovery_target_inclusive", "off".to_owned());

@@ -1,0 +1,26 @@
+//! Sabotage: archives from which the source cannot be brought back, each judged by the real binary. One case a file;
+//! the list below is the promise. None may ever be PASS.
+
+#[path = "../support/mod.rs"]
+mod support;
+mod trial;
+
+mod base_tar_truncated;
+mod bit_flipped_and_recompressed;
+mod copy_that_archives;
+mod empty_database;
+mod first_needed_segment_missing;
+mod last_segment_missing;
+mod latest_over_a_gap;
+mod live_row_lost;
+mod lost_update_on_an_idle_source;
+mod middle_segment_missing;
+mod segment_from_another_cluster;
+mod segment_truncated;
+
+/// Without this, every other verdict here might have another cause than the sabotage.
+#[test]
+fn the_archive_that_all_cases_break_is_whole() {
+    let trial = trial::Trial::of_prepared(|_| ());
+    trial.drill().passes();
+}
