@@ -60,6 +60,13 @@ struct Options {
 fn main() -> ExitCode {
     let options = Options::parse();
     stop_on_signals();
+    let print_panic = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // After a signal every waiting thread panics, which is how it ends here and no news.
+        if !is_interrupted() {
+            print_panic(panic);
+        }
+    }));
     // The measuring thread owns everything that is started: however it ends, its guards stop all of it.
     if thread::spawn(move || run(&options)).join().is_ok() {
         return ExitCode::SUCCESS;

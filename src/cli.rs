@@ -267,10 +267,10 @@ impl OutputArgs {
             OutputFormat::Text => print(&text::render(report, std::io::stdout().is_terminal()))?,
             OutputFormat::Json => print(&report.json())?,
         }
-        if let Some(file) = &self.report_file {
-            if let Err(error) = write_whole(file, &report.json()) {
-                fail(&Error::new(format!("write the report to {}", file.display())).because(error), EXIT_OK);
-            }
+        if let Some(file) = &self.report_file
+            && let Err(error) = write_whole(file, &report.json())
+        {
+            fail(&Error::new(format!("write the report to {}", file.display())).because(error), EXIT_OK);
         }
         Ok(report.exit_code())
     }

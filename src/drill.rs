@@ -4,8 +4,10 @@
 pub mod await_archive;
 pub mod evidence;
 pub mod preview;
+pub mod probes;
 pub mod progress;
 pub mod prove;
+pub mod restore;
 
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -91,7 +93,7 @@ pub async fn run(
         if options.keep && sandbox.root().exists() {
             match sandbox.keep(&evidence.superuser, Timestamp::now()) {
                 Ok(command) => {
-                    evidence.add(Finding::note(Code::SandboxLeftBehind, "kept on request").observed(command))
+                    evidence.add(Finding::note(Code::SandboxLeftBehind, "kept on request").observed(command));
                 }
                 Err(error) => left_behind.push(format!("the sandbox could not be kept: {error}")),
             }

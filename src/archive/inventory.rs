@@ -3,9 +3,11 @@
 
 #[cfg(test)]
 pub mod fixture;
+mod freshness;
 
 use std::collections::BTreeMap;
 
+use freshness::{Budget, newest_backups, newest_wal};
 use futures_util::StreamExt;
 use jiff::Timestamp;
 
@@ -13,20 +15,15 @@ use super::backup_info::{BackupInfo, Status};
 use super::compression::{self, Compression};
 use super::gaps::{Gap, gaps};
 use super::layout::{Object, classify};
-use super::store::{Listing, ObjectMeta, Store, StoreError};
+use super::store::{ObjectMeta, Store, StoreError};
 use super::timeline::History;
 use super::wal::{Segment, SegmentSize, Timeline};
-use super::wal_listing::{Examples, Extent, WalListing};
+use super::wal_listing::{Examples, WalListing};
 
 /// A backup.info has a few kilobytes; with many tablespaces some more.
 const INFO_LIMIT: usize = 4 << 20;
 /// A line per timeline, and timelines are few.
 const HISTORY_LIMIT: usize = 1 << 20;
-/// How many of the newest backups a freshness listing looks at before it gives up finding a completed one.
-const NEWEST_BACKUPS: usize = 2;
-/// Requests of a freshness listing, so that it costs the same on an archive of any size. The sampled segment that
-/// `check` reads afterwards is the twelfth.
-const FRESHNESS_REQUESTS: u32 = 11;
 
 /// How much of the archive is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,7 +163,7 @@ impl Backup {
 impl Inventory {
     /// Lists the archive. `taken_at` is now.
     pub async fn take(store: &Store, depth: Depth, taken_at: Timestamp) -> Result<Self, StoreError> {
-        let mut budget = Budget(FRESHNESS_REQUESTS);
+        let mut budget = Budget::new();
         let (backups, orphans, frozen) = match depth {
             Depth::Full => list_backups(store).await?,
             Depth::Freshness => (newest_backups(store, &mut budget).await?, Examples::default(), Examples::default()),
@@ -343,107 +340,4 @@ fn parse_history(timeline: Timeline, codec: Compression, bytes: bytes::Bytes) ->
     std::io::Read::read_to_string(&mut std::io::Read::take(decoder, HISTORY_LIMIT as u64), &mut text)
         .map_err(|error| error.to_string())?;
     History::parse(timeline, &text).map_err(|defect| defect.to_string())
-}
-
-/// The newest completed backup and what is newer than it, without listing the objects of the others.
-async fn newest_backups(store: &Store, budget: &mut Budget) -> Result<Vec<Backup>, StoreError> {
-    let (directories, _) = directories(store, Listing::Level { prefix: "base/", after: None }, budget, |_| {}).await?;
-    let mut backups = Vec::new();
-    for directory in directories.iter().rev().take(NEWEST_BACKUPS) {
-        budget.spend();
-        budget.spend();
-        let page = store.list(Listing::All { prefix: directory }).await?;
-        let (gathered, _) = gather(store, page.objects).await?;
-        let found = gathered.iter().any(Backup::is_restorable);
-        backups.splice(0..0, gathered);
-        if found {
-            break;
-        }
-    }
-    Ok(backups)
-}
-
-/// The end of the WAL: the directories from the newest backup's first one on, and the objects of the last of them.
-async fn newest_wal(
-    store: &Store,
-    backups: &[Backup],
-    budget: &mut Budget,
-    wal: &mut WalListing,
-) -> Result<(), StoreError> {
-    let size = wal.segment_size;
-    let begin = backups.iter().rev().find_map(|backup| {
-        let (timeline, number, _) = backup.needed(size)?;
-        Some(Segment { timeline, number })
-    });
-    // The directory itself sorts after its name without the closing slash.
-    let after = begin.map(|begin| format!("wals/{}", begin.directory(size)));
-    let listing = Listing::Level { prefix: "wals/", after: after.as_deref() };
-    let (directories, whole) = directories(store, listing, budget, |object| wal.add(object)).await?;
-    wal.extent = if whole { Extent::End } else { Extent::Unknown };
-    let Some(newest) = directories.last() else { return Ok(()) };
-    // What the newest backup needs to become consistent lies at its begin, which may be some directories back.
-    if let Some(begin) = begin
-        && format!("wals/{}/", begin.directory(size)) != *newest
-        && budget.spend()
-    {
-        let prefix = format!("wals/{}/", begin.directory(size));
-        // Keys from the first segment on: its own name sorts before the same name with an extension.
-        let before = Segment { number: begin.number.saturating_sub(1), ..begin }.name(size) + "/";
-        let after = format!("{prefix}{before}");
-        let page = store.list(Listing::Level { prefix: &prefix, after: Some(&after) }).await?;
-        page.objects.iter().for_each(|object| wal.add(object));
-    }
-    let listing = Listing::All { prefix: newest };
-    let mut page = Some(store.list(listing).await?);
-    budget.spend();
-    while let Some(current) = page {
-        current.objects.iter().for_each(|object| wal.add(object));
-        page = None;
-        if current.has_next() {
-            if !budget.spend() {
-                wal.extent = Extent::Unknown;
-                return Ok(());
-            }
-            page = store.next_page(listing, &current).await?;
-        }
-    }
-    Ok(())
-}
-
-/// The directories of one level, and whether the budget sufficed for all of them.
-async fn directories(
-    store: &Store,
-    listing: Listing<'_>,
-    budget: &mut Budget,
-    mut each_object: impl FnMut(&ObjectMeta),
-) -> Result<(Vec<String>, bool), StoreError> {
-    let mut found = Vec::new();
-    budget.spend();
-    let mut page = store.list(listing).await?;
-    loop {
-        found.append(&mut page.directories);
-        page.objects.iter().for_each(&mut each_object);
-        if !page.has_next() {
-            return Ok((found, true));
-        }
-        if !budget.spend() {
-            return Ok((found, false));
-        }
-        match store.next_page(listing, &page).await? {
-            Some(next) => page = next,
-            None => return Ok((found, true)),
-        }
-    }
-}
-
-/// How many requests a freshness listing may still send.
-struct Budget(u32);
-
-impl Budget {
-    /// True while there was one left to spend.
-    fn spend(&mut self) -> bool {
-        let left = self.0 > 0;
-        self.0 = self.0.saturating_sub(1);
-        left
-    }
 }

@@ -80,7 +80,7 @@ pub async fn await_archive(
     }
 }
 
-/// How long the archive is waited for: long enough for the source's archive_timeout to end a segment.
+/// How long the archive is waited for: long enough for the source's `archive_timeout` to end a segment.
 pub fn limit(plan: &Plan, baseline: Option<&Baseline>) -> Duration {
     let archive_timeout = baseline.map_or(0, |baseline| baseline.server.archive_timeout_seconds);
     plan.limits.archive_wait.unwrap_or(Duration::from_secs(archive_timeout) + MARGIN)

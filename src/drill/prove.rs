@@ -7,25 +7,21 @@ use jiff::Timestamp;
 
 use super::Options;
 use super::await_archive::{self, Awaited, await_archive};
-use super::evidence::{Evidence, milliseconds, summary};
+use super::evidence::{Evidence, summary};
+use super::probes::probe;
 use super::progress::Progress;
+use super::restore::restore;
 use crate::archive::inventory::{Backup, Depth, Inventory};
 use crate::archive::store::Store;
 use crate::check;
 use crate::finding::{Blame, Code, Finding, Outcome};
 use crate::plan::{Plan, Requirement, Target, signed};
-use crate::postgres::ConnectError;
-use crate::probe::identity::{self, SystemIdentifiers};
-use crate::probe::{certificate, isolation, recovery, tables};
+use crate::report::InventorySummary;
 use crate::report::text::count;
-use crate::report::{InventorySummary, Restore};
-use crate::sandbox::direct::server::{Arrival, Server, prepare};
-use crate::sandbox::direct::settings::{ControlFile, settings};
-use crate::sandbox::direct::spool::{self, Spool};
-use crate::sandbox::direct::{Sandbox, base_backup, binaries, diagnose, unusable};
+use crate::sandbox::direct::Sandbox;
 use crate::source::baseline::Baseline;
 use crate::source::capture;
-use crate::target::{self, Choice, Stop};
+use crate::target::{self, Choice};
 
 /// How often a gap that may still close is looked at.
 const GAP_POLL: Duration = Duration::from_secs(1);
@@ -125,6 +121,18 @@ async fn baseline(
             None if plan.connection.is_some() => Some(capture::capture(plan).await?),
             None => None,
         };
+        if let Some(other) = baseline.as_ref().filter(|baseline| baseline.source != plan.source) {
+            return Err(End::because(
+                Finding::failed(
+                    Code::BaselineNotCaptured,
+                    Blame::Baseline,
+                    "the baseline document is another source's",
+                )
+                .expected(format!("a baseline of {}", plan.source))
+                .observed(format!("one of {}", other.source))
+                .hint("name the right document with --baseline, or the right source with --source"),
+            ));
+        }
         let Some(baseline) = baseline else {
             if plan.target == Target::Baseline {
                 return Err(End::because(
@@ -244,233 +252,4 @@ async fn choose_whole_way(
         tokio::time::sleep(GAP_POLL).await;
         inventory = Inventory::take(store, Depth::Full, Timestamp::now()).await.map_err(unreadable)?;
     }
-}
-
-/// What the running restored server is known by.
-struct Recovered {
-    client: tokio_postgres::Client,
-    control: Option<u64>,
-    backup: Option<u64>,
-}
-
-#[expect(clippy::too_many_arguments, reason = "the inputs of a restore; a struct of them would have one use")]
-async fn restore(
-    plan: &Plan,
-    store: &Store,
-    inventory: &Arc<Inventory>,
-    baseline: Option<&Baseline>,
-    choice: &Choice,
-    sandbox: &mut Sandbox,
-    evidence: &mut Evidence,
-    progress: &Arc<Progress>,
-) -> Result<Recovered, End> {
-    let size = inventory.wal.segment_size;
-    let backup = inventory.backup(&choice.backup).ok_or(End::Decided)?;
-    let Ok(info) = &backup.info else { return Err(End::Decided) };
-    let (_, first, _) = backup.needed(size).ok_or(End::Decided)?;
-    let superuser = baseline.map_or("postgres", |baseline| baseline.server.superuser.as_str()).to_owned();
-    evidence.superuser.clone_from(&superuser);
-
-    let wal_bytes = choice.last_segment.number.saturating_sub(first) * size.bytes();
-    let room = sandbox.room(backup, wal_bytes, plan.sandbox.spool);
-    let no_room = room.outcome == Outcome::Failed;
-    evidence.add(room);
-    let programs = binaries::find(plan.sandbox.binaries.as_deref(), info.major().unwrap_or(0))?;
-    if no_room {
-        return Err(End::Decided);
-    }
-    sandbox.create().map_err(|error| {
-        End::because(
-            unusable(format!("the sandbox {} could not be made: {error}", sandbox.root().display()))
-                .hint("is `sandbox.direct.directory` writable?"),
-        )
-    })?;
-    evidence.restore = Some(Restore {
-        sandbox: "direct".to_owned(),
-        backup: backup.id.clone(),
-        backup_ended_at: backup.end_time(),
-        target: choice.stop.text(),
-        baseline: baseline.map(summary),
-        stopped: None,
-        stop_lsn: None,
-        last_commit_at: None,
-        segments_replayed: 0,
-        first_segment_replayed: None,
-        last_segment_replayed: None,
-        bytes_unpacked: 0,
-        phases: Vec::new(),
-        recovery_time_ms: None,
-        recovery_point_exposure_ms: None,
-        tables_compared: 0,
-        tables: Vec::new(),
-    });
-
-    let began = Instant::now();
-    progress.enter("download the base backup");
-    let ahead = spool::way(inventory, &choice.history, first, choice.last_segment.number);
-    let bytes = plan.sandbox.spool;
-    let spool = Spool::start(store.clone(), Arc::clone(inventory), ahead, bytes, sandbox, Arc::clone(progress))
-        .map_err(|error| {
-            End::because(unusable(format!("the socket for restore_command could not be made: {error}")))
-        })?;
-    evidence.extend(base_backup::restore(store, backup, info, sandbox, progress).await?);
-    evidence.phase("download", began);
-    if let Some(restore) = &mut evidence.restore {
-        restore.bytes_unpacked = progress.glance().bytes;
-    }
-
-    progress.enter("replay WAL");
-    let replaying = Instant::now();
-    prepare(sandbox, info)
-        .map_err(|error| End::because(unusable(format!("the data directory could not be prepared: {error}"))))?;
-    let control = ControlFile::read(&programs.controldata, &sandbox.data())?;
-    let settings = settings(sandbox, &control, size, choice, info);
-    let server = Server::start(&programs.postgres, sandbox, &settings, &superuser)
-        .map_err(|error| End::because(unusable(format!("{} could not be started: {error}", programs.version))))?;
-    let log = sandbox.log();
-    sandbox.attach(server);
-    let arrival = match sandbox.server() {
-        Some(server) => server.arrival(&log).await,
-        None => return Err(End::Decided),
-    };
-    evidence.phase("replay", replaying);
-    let replayed = spool.stop().await;
-    if let Some(restore) = &mut evidence.restore {
-        restore.segments_replayed = replayed.segments;
-        restore.first_segment_replayed = replayed.first.map(|segment| segment.name(size));
-        restore.last_segment_replayed = replayed.last.map(|segment| segment.name(size));
-    }
-    match arrival {
-        Arrival::Up(client) => {
-            if let Some(restore) = &mut evidence.restore {
-                restore.recovery_time_ms = Some(milliseconds(began.elapsed()));
-            }
-            evidence
-                .add(Finding::passed(Code::ServerUp, format!("{} recovered and takes connections", programs.version)));
-            Ok(Recovered { client, control: control.system_identifier(), backup: info.system_identifier })
-        }
-        Arrival::Exited(log) => Err(End::because(diagnose::exited(&log, &replayed, inventory, choice))),
-        Arrival::Refused(reason) => Err(End::because(
-            Finding::not_checked(Code::ServerUp, format!("the restored server refuses the connection: {reason}"))
-                .hint(format!("is `{superuser}` a superuser of the source?")),
-        )),
-    }
-}
-
-/// All probes; none stops the next.
-async fn probe(
-    baseline: Option<&Baseline>,
-    choice: &Choice,
-    inventory: &Inventory,
-    recovered: Recovered,
-    sandbox: &mut Sandbox,
-    archiving_failing: Option<&str>,
-    evidence: &mut Evidence,
-) {
-    let client = recovered.client;
-    // First of all: from here on the copy takes transaction ids of its own.
-    let recovery = recovery::read(&client).await;
-    evidence.add(isolation::probe(&client).await);
-    evidence.add(identity::judge(&SystemIdentifiers {
-        restored: recovered.control,
-        backup: recovered.backup,
-        baseline: baseline.and_then(|baseline| baseline.server.system_identifier.parse().ok()),
-    }));
-    let recovery = match recovery {
-        Ok(recovery) => recovery,
-        Err(finding) => return evidence.add(finding),
-    };
-    let size = inventory.wal.segment_size;
-    let log = std::fs::read_to_string(sandbox.log()).unwrap_or_default();
-    let unreadable = diagnose::invalid_record(&log, size);
-    let stop = recovery::judge(&recovery.stop, choice, baseline, size, unreadable.as_ref());
-    let stopped_well = stop.outcome == Outcome::Passed;
-    evidence.add(stop);
-    if let Some(restore) = &mut evidence.restore {
-        restore.stopped = Some(format!(
-            "{}, at LSN {} of timeline {}",
-            recovery.stop.reason, recovery.stop.switch, recovery.stop.parent
-        ));
-        restore.stop_lsn = Some(recovery.stop.switch);
-        restore.last_commit_at = recovery.last_commit;
-    }
-    evidence.proven_until = recovery.last_commit;
-    let Some(baseline) = baseline else {
-        return evidence.add(Finding::not_checked(Code::TableRowCount, "there is no baseline to compare with"));
-    };
-    if recovery.stop.switch < baseline.lsn && !choice.short_of_baseline && choice.stop != Stop::BeforeLsn(baseline.lsn)
-    {
-        let summary = "recovery was to stop before the baseline, so their counts need not be equal";
-        return evidence
-            .add(Finding::not_checked(Code::TableRowCount, summary).hint("the target `baseline` compares exactly"));
-    }
-    let missing = certificate::missing(baseline, recovery.next_xid, recovery.stop.switch, archiving_failing);
-    let nothing_missing = missing.outcome == Outcome::Passed;
-    evidence.add(missing);
-    if stopped_well && nothing_missing {
-        evidence.proven_until = evidence.proven_until.max(Some(baseline.captured_at));
-    }
-    if !nothing_missing {
-        return evidence.add(Finding::not_checked(
-            Code::TableRowCount,
-            "counts are not compared: transactions of the baseline are not in the copy",
-        ));
-    }
-    compare(baseline, choice, recovery.next_xid, sandbox, evidence).await;
-}
-
-async fn compare(baseline: &Baseline, choice: &Choice, next_xid: u64, sandbox: &mut Sandbox, evidence: &mut Evidence) {
-    let mut results = Vec::new();
-    let mut certificates = Vec::new();
-    let mut columns = 0;
-    let mut troubles = Vec::new();
-    for database in &baseline.databases {
-        let Some(server) = sandbox.server() else { return };
-        let client = match server.connect(&database.name).await {
-            Ok(client) => client,
-            Err(error @ ConnectError::NoSuchDatabase(_)) => {
-                troubles.push(
-                    Finding::failed(
-                        Code::TableRowCount,
-                        Blame::Backups,
-                        format!("database {} is not there", database.name),
-                    )
-                    .of(&database.name)
-                    .expected(format!("a database with {} tables", database.tables.len()))
-                    .observed(error.to_string())
-                    .hint("the backup is not what the source held: make a new base backup, keep this one for analysis"),
-                );
-                continue;
-            }
-            Err(error) => {
-                let summary = format!("database {} could not be asked: {error}", database.name);
-                troubles.push(Finding::not_checked(Code::TableRowCount, summary).of(&database.name));
-                continue;
-            }
-        };
-        let certified = certificate::certify(&client, &database.snapshot, baseline, &choice.stop, next_xid).await;
-        let certificate = match certified {
-            Ok(certificate) => certificate,
-            Err(finding) => {
-                troubles.push(
-                    Finding::not_checked(Code::TableRowCount, "the certificate could not be made").of(&database.name),
-                );
-                troubles.push(finding);
-                continue;
-            }
-        };
-        for table in &database.tables {
-            columns += table.timestamps.len() as u64;
-            let read = tables::read(&client, table, &certificate).await;
-            let (result, findings) = tables::judge(&database.name, table, read, &certificate);
-            results.push(result);
-            troubles.extend(findings);
-        }
-        certificates.push((database.name.clone(), certificate));
-    }
-    evidence.add(certificate::describe(&certificates));
-    let timestamps_failed = troubles.iter().any(|finding| finding.code == Code::TableTimestamps);
-    evidence.extend(tables::sum(&results, columns, timestamps_failed));
-    evidence.extend(troubles);
-    evidence.tables(results);
 }

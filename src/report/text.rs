@@ -64,7 +64,7 @@ pub fn sentences(report: &Report) -> Vec<String> {
                     }
                 }
                 None => {
-                    sentences.push("Something that is required was never looked at, so nothing is proven.".to_owned())
+                    sentences.push("Something that is required was never looked at, so nothing is proven.".to_owned());
                 }
             }
         }

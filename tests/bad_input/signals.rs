@@ -163,9 +163,9 @@ fn a_drill_told_to_stop_while_it_replays_ends_its_server() {
 #[test]
 fn a_drill_told_twice_leaves_at_once_and_a_sweep_removes_the_rest() {
     let trial = Trial::new();
-    let (mut drill, _, fetch) = replaying(&trial);
-    // A restore_command that does not react keeps the server from ending, and with it the tear-down.
-    kill(fetch, Signal::SIGSTOP).unwrap();
+    let (mut drill, postmaster, _) = replaying(&trial);
+    // A server that does not react holds the tear-down up.
+    let server = Stopped::now(postmaster);
     drill.signal(Signal::SIGTERM);
     let stderr = drill.outputs.path().join("stderr");
     drill.until("it tears down", || fs::read_to_string(&stderr).unwrap().contains("stopping: ").then_some(()));
@@ -177,9 +177,26 @@ fn a_drill_told_twice_leaves_at_once_and_a_sweep_removes_the_rest() {
     assert!(outcome.stderr.contains("left at a second signal"), "{outcome}");
     let sandbox = trial.walproof.left_behind().pop().unwrap();
 
+    drop(server);
     let swept = trial.walproof.run(&["sweep"]);
     assert_eq!((swept.exit_code, swept.stdout), (0, format!("removed {}\n", sandbox.display())));
     assert_nothing_left(&trial.walproof);
+}
+
+/// A process that was stopped goes on when this is dropped, to get the signals that wait for it.
+struct Stopped(Pid);
+
+impl Stopped {
+    fn now(process: Pid) -> Self {
+        kill(process, Signal::SIGSTOP).unwrap();
+        Self(process)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = kill(self.0, Signal::SIGCONT);
+    }
 }
 
 #[test]
@@ -187,18 +204,22 @@ fn what_a_killed_drill_left_goes_with_the_next_one_and_is_told() {
     let trial = Trial::new();
     let (mut drill, postmaster, fetch) = replaying(&trial);
     // Otherwise the restore_command would fail with the drill, and the server with it.
-    kill(fetch, Signal::SIGSTOP).unwrap();
+    let fetch = Stopped::now(fetch);
     drill.signal(Signal::SIGKILL);
     drill.end();
     let sandbox = trial.walproof.left_behind().pop().unwrap();
     assert!(is_alive(postmaster));
 
     trial.s3.heal();
-    let outcome = trial.drill();
+    let outcome = trial.walproof.run(&["drill", "--output", "json"]);
     assert_passes(&outcome);
     let swept = finding(&outcome, "sandbox.left_behind", "note");
     assert_eq!(swept["observed"], json!(sandbox), "{outcome}");
     assert!(!is_alive(postmaster));
+    // The postmaster told its children to quit, this one too.
+    let process = fetch.0;
+    drop(fetch);
+    eventually("the restore_command is gone", PATIENCE, || (!is_alive(process)).then_some(()));
     assert_nothing_left(&trial.walproof);
 }
 

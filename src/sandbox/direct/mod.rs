@@ -221,7 +221,8 @@ fn owner_named(name: &str) -> Result<Owner, Box<Finding>> {
     }
 }
 
-/// Trouble with the machine that the drill runs on; never the backups' fault.
+/// Trouble with the machine that the drill runs on; never the backups' fault. The hint suits most of it.
 pub fn unusable(summary: impl Into<String>) -> Finding {
     Finding::failed(Code::SandboxUnusable, Blame::Environment, summary)
+        .hint("look at the file system of `sandbox.direct.directory`: is there room, and may walproof write there?")
 }

@@ -1,0 +1,133 @@
+//! The restore of a drill: download, replay, and the wait until the server has recovered.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::evidence::{Evidence, milliseconds, summary};
+use super::progress::Progress;
+use super::prove::End;
+use crate::archive::inventory::Inventory;
+use crate::archive::store::Store;
+use crate::finding::{Code, Finding, Outcome};
+use crate::plan::Plan;
+use crate::report::Restore;
+use crate::sandbox::direct::server::{Arrival, Server, prepare};
+use crate::sandbox::direct::settings::{ControlFile, settings};
+use crate::sandbox::direct::spool::{self, Spool};
+use crate::sandbox::direct::{Sandbox, base_backup, binaries, diagnose, unusable};
+use crate::source::baseline::Baseline;
+use crate::target::Choice;
+
+/// What the running restored server is known by.
+pub struct Recovered {
+    pub client: tokio_postgres::Client,
+    /// The system identifier in the restored `pg_control`.
+    pub control: Option<u64>,
+    /// The system identifier in backup.info.
+    pub backup: Option<u64>,
+}
+
+/// Restores into `sandbox`, from which tear-down removes everything whatever happens here.
+#[expect(clippy::too_many_arguments, reason = "the inputs of a restore; a struct of them would have one use")]
+pub async fn restore(
+    plan: &Plan,
+    store: &Store,
+    inventory: &Arc<Inventory>,
+    baseline: Option<&Baseline>,
+    choice: &Choice,
+    sandbox: &mut Sandbox,
+    evidence: &mut Evidence,
+    progress: &Arc<Progress>,
+) -> Result<Recovered, End> {
+    let size = inventory.wal.segment_size;
+    let backup = inventory.backup(&choice.backup).ok_or(End::Decided)?;
+    let Ok(info) = &backup.info else { return Err(End::Decided) };
+    let (_, first, _) = backup.needed(size).ok_or(End::Decided)?;
+    let superuser = baseline.map_or("postgres", |baseline| baseline.server.superuser.as_str()).to_owned();
+    evidence.superuser.clone_from(&superuser);
+
+    let wal_bytes = choice.last_segment.number.saturating_sub(first) * size.bytes();
+    let room = sandbox.room(backup, wal_bytes, plan.sandbox.spool);
+    let no_room = room.outcome == Outcome::Failed;
+    evidence.add(room);
+    let programs = binaries::find(plan.sandbox.binaries.as_deref(), info.major().unwrap_or(0))?;
+    if no_room {
+        return Err(End::Decided);
+    }
+    sandbox.create().map_err(|error| {
+        End::because(
+            unusable(format!("the sandbox {} could not be made: {error}", sandbox.root().display()))
+                .hint("is `sandbox.direct.directory` writable?"),
+        )
+    })?;
+    evidence.restore = Some(Restore {
+        sandbox: "direct".to_owned(),
+        backup: backup.id.clone(),
+        backup_ended_at: backup.end_time(),
+        target: choice.stop.text(),
+        baseline: baseline.map(summary),
+        stopped: None,
+        stop_lsn: None,
+        last_commit_at: None,
+        segments_replayed: 0,
+        first_segment_replayed: None,
+        last_segment_replayed: None,
+        bytes_unpacked: 0,
+        phases: Vec::new(),
+        recovery_time_ms: None,
+        recovery_point_exposure_ms: None,
+        tables_compared: 0,
+        tables: Vec::new(),
+    });
+
+    let began = Instant::now();
+    progress.enter("download the base backup");
+    let ahead = spool::way(inventory, &choice.history, first, choice.last_segment.number);
+    let bytes = plan.sandbox.spool;
+    let spool = Spool::start(store.clone(), Arc::clone(inventory), ahead, bytes, sandbox, Arc::clone(progress))
+        .map_err(|error| {
+            End::because(unusable(format!("the socket for restore_command could not be made: {error}")))
+        })?;
+    evidence.extend(base_backup::restore(store, backup, info, sandbox, progress).await?);
+    evidence.phase("download", began);
+    if let Some(restore) = &mut evidence.restore {
+        restore.bytes_unpacked = progress.glance().bytes;
+    }
+
+    progress.enter("replay WAL");
+    let replaying = Instant::now();
+    prepare(sandbox, info)
+        .map_err(|error| End::because(unusable(format!("the data directory could not be prepared: {error}"))))?;
+    let control = ControlFile::read(&programs.controldata, &sandbox.data())?;
+    let settings = settings(sandbox, &control, size, choice, info);
+    let server = Server::start(&programs.postgres, sandbox, &settings, &superuser)
+        .map_err(|error| End::because(unusable(format!("{} could not be started: {error}", programs.version))))?;
+    let log = sandbox.log();
+    sandbox.attach(server);
+    let arrival = match sandbox.server() {
+        Some(server) => server.arrival(&log).await,
+        None => return Err(End::Decided),
+    };
+    evidence.phase("replay", replaying);
+    let replayed = spool.stop().await;
+    if let Some(restore) = &mut evidence.restore {
+        restore.segments_replayed = replayed.segments;
+        restore.first_segment_replayed = replayed.first.map(|segment| segment.name(size));
+        restore.last_segment_replayed = replayed.last.map(|segment| segment.name(size));
+    }
+    match arrival {
+        Arrival::Up(client) => {
+            if let Some(restore) = &mut evidence.restore {
+                restore.recovery_time_ms = Some(milliseconds(began.elapsed()));
+            }
+            evidence
+                .add(Finding::passed(Code::ServerUp, format!("{} recovered and takes connections", programs.version)));
+            Ok(Recovered { client, control: control.system_identifier(), backup: info.system_identifier })
+        }
+        Arrival::Exited(log) => Err(End::because(diagnose::exited(&log, &replayed, inventory, choice))),
+        Arrival::Refused(reason) => Err(End::because(
+            Finding::not_checked(Code::ServerUp, format!("the restored server refuses the connection: {reason}"))
+                .hint(format!("is `{superuser}` a superuser of the source?")),
+        )),
+    }
+}
