@@ -205,7 +205,7 @@ pub fn unreadable(store: &Store, error: &StoreError) -> Finding {
     };
     Finding::failed(Code::ArchiveUnreadable, blame, format!("the archive {} could not be read", store.url()))
         .of(store.url())
-        .expected("a listing of the archive")
+        .expected("an archive that can be listed and read")
         .observed(error.to_string())
         .hint(error.hint())
 }

@@ -50,23 +50,21 @@ fn both_depths_find_a_whole_archive_whole() {
 }
 
 /// The prepared archive and 2,500 segments that follow on its newest one, under small objects.
-fn long_archive() -> (ArchiveCopy, Vec<String>) {
+fn long_archive() -> ArchiveCopy {
     let prepared = Prepared::get();
     let archive = ArchiveCopy::copy_of(prepared);
     let newest = u64::from_str_radix(&prepared.segments.last().unwrap()[16..], 16).unwrap();
-    let mut keys = Vec::new();
     for number in newest + 1..=newest + 2500 {
         let (high, low) = (number / 256, number % 256);
         let key = format!("{SERVER}/wals/00000001{high:08X}/00000001{high:08X}{low:08X}.gz");
         archive.replace(&key, b"no segment");
-        keys.push(key);
     }
-    (archive.aged(Duration::from_hours(1)), keys)
+    archive.aged(Duration::from_hours(1))
 }
 
 #[test]
 fn every_page_of_a_listing_is_seen() {
-    let (archive, _) = long_archive();
+    let archive = long_archive();
     let s3 = archive.serve();
     let outcome = check(&s3, "full");
     assert_eq!(outcome.report()["inventory"]["segments"], archive.segments().len(), "{outcome}");
@@ -81,10 +79,12 @@ fn every_page_of_a_listing_is_seen() {
 
 #[test]
 fn a_gap_at_the_border_of_two_pages_is_seen() {
-    let (archive, _) = long_archive();
+    let archive = long_archive();
     let on_pages = archive.wal_keys();
     let border: Vec<&String> = on_pages[PAGE - 1..=PAGE].iter().collect();
-    border.iter().for_each(|key| archive.delete(key));
+    for key in &border {
+        archive.delete(key);
+    }
     let outcome = check(&archive.serve(), "full");
     assert_eq!(outcome.exit_code, 1, "{outcome}");
     let gap = finding(&outcome, "wal.gap", "failed");

@@ -7,12 +7,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use walproof::archive::wal::SegmentSize;
+use walproof::archive::timeline::History;
+use walproof::archive::wal::{Segment, SegmentSize};
 use walproof::plan::DirectSandbox;
 use walproof::sandbox::direct::Sandbox;
 use walproof::sandbox::direct::server::{Arrival, Server, prepare};
 use walproof::sandbox::direct::settings::{ControlFile, settings};
-use walproof::target::Stop;
+use walproof::target::{Choice, Stop};
 
 use super::measure::{Figure, figure, is_long, median, settled, watch};
 use super::prepare::{Archive, directory, unpack};
@@ -134,9 +135,15 @@ impl Bench<'_> {
         let control = ControlFile::read(&programs.join("pg_controldata"), &sandbox.data());
         let control = control.unwrap_or_else(|finding| panic!("{finding:?}"));
         let timeline = archive.info.timeline.expect("a completed backup has a timeline");
-        let stop = Stop::BeforeLsn(archive.lsn);
-        let (size, major) = (SegmentSize::DEFAULT, archive.info.major());
-        let mut settings = settings(sandbox, &control, size, timeline, &stop, major);
+        let size = SegmentSize::DEFAULT;
+        let choice = Choice {
+            backup: archive.backup.clone(),
+            stop: Stop::BeforeLsn(archive.lsn),
+            history: History::root(timeline),
+            last_segment: Segment::ending_at(timeline, archive.lsn, size),
+            short_of_baseline: false,
+        };
+        let mut settings = settings(sandbox, &control, size, &choice, &archive.info);
         let command = self.restore_command(archive, way, sandbox);
         settings.iter_mut().filter(|(name, _)| name == "restore_command").for_each(|it| it.1.clone_from(&command));
 

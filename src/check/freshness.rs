@@ -1,7 +1,7 @@
 //! Judges whether WAL and base backups keep arriving. From the store alone an idle source and a dead archiver look the
 //! same; with the source's own word they do not.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::archive::inventory::Inventory;
 use crate::archive::wal::Segment;
@@ -10,6 +10,9 @@ use crate::finding::{Blame, Code, Finding};
 use crate::plan::{Plan, signed};
 use crate::report::text::{duration, moment};
 use crate::source::archiver::Archiver;
+
+/// Clocks that differ by less than this are taken for equal.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 pub fn judge(plan: &Plan, inventory: &Inventory, archiver: Option<&Archiver>, now: Timestamp) -> Vec<Finding> {
     let mut findings = vec![wal(plan, inventory, archiver, now)];
@@ -51,7 +54,17 @@ fn wal(plan: &Plan, inventory: &Inventory, archiver: Option<&Archiver>, now: Tim
     let name = newest.name(size);
     let stored = format!("{name}, stored {} ({} ago)", moment(stored_at), duration(age));
 
+    let from_the_future = || {
+        Finding::not_checked(Code::WalStale, "the newest segment was stored in the future, so its age is not known")
+            .of(&name)
+            .expected(format!("a time up to now, {}", moment(now)))
+            .observed(format!("{name}, stored {}", moment(stored_at)))
+            .hint("do the clocks of the object store and of this machine agree?")
+    };
     let Some(archiver) = archiver else {
+        if age < -CLOCK_SKEW {
+            return from_the_future();
+        }
         if age <= max_age {
             return Finding::passed(Code::WalStale, format!("the newest segment is {stored}")).of(name);
         }
@@ -65,8 +78,11 @@ fn wal(plan: &Plan, inventory: &Inventory, archiver: Option<&Archiver>, now: Tim
         .observed(stored)
         .hint("configure `connection`: an idle source and a dead archiver look the same from here");
     };
-    let current = Segment::parse(&archiver.current_segment, size);
-    let behind = current.map_or(0, |current| current.number.saturating_sub(newest.number));
+    let Some(current) = Segment::parse(&archiver.current_segment, size) else {
+        let summary = format!("`{}` is no segment of {} bytes", archiver.current_segment, size.bytes());
+        return Finding::not_checked(Code::WalStale, summary).hint("is this archive the source's?");
+    };
+    let behind = current.number.saturating_sub(newest.number);
     // The current segment is unfinished, so an archive that has the one before it has everything.
     if behind <= 1 {
         let summary = if age <= max_age {
@@ -75,6 +91,9 @@ fn wal(plan: &Plan, inventory: &Inventory, archiver: Option<&Archiver>, now: Tim
             format!("every finished segment is archived; the newest is {stored}, the source has been idle since")
         };
         return Finding::passed(Code::WalStale, summary).of(name);
+    }
+    if age < -CLOCK_SKEW {
+        return from_the_future();
     }
     if age <= max_age {
         let summary = format!("the newest segment is {stored}; {} finished segments are under way", behind - 1);
@@ -132,6 +151,14 @@ fn backup(plan: &Plan, inventory: &Inventory, source_is_up: bool, now: Timestamp
     let age = now.duration_since(ended);
     let max_age = signed(plan.freshness.max_backup_age);
     let observed = format!("{}, ended {} ({} ago)", newest.id, moment(ended), duration(age));
+    if age < -CLOCK_SKEW {
+        let summary = format!("base backup {} ended in the future, so its age is not known", newest.id);
+        return Some(
+            Finding::not_checked(Code::BackupStale, summary)
+                .observed(moment(ended))
+                .hint("do the clocks of the source and of this machine agree?"),
+        );
+    }
     if age <= max_age {
         return Some(
             Finding::passed(Code::BackupStale, format!("the newest base backup is {observed}")).of(&newest.id),

@@ -57,6 +57,15 @@ fn from_the_store_alone_old_wal_is_nobodys_fault() {
 }
 
 #[test]
+fn wal_from_the_future_has_no_age() {
+    let inventory = inventory(&[(1, 3)], &[(1, 3..=9)]);
+    assert_eq!(stale(&inventory, None, -4), (Outcome::Passed, None), "clocks are never quite equal");
+    assert_eq!(stale(&inventory, None, -60), (Outcome::NotChecked, None));
+    assert_eq!(stale(&inventory, Some(&source(14)), -60), (Outcome::NotChecked, None));
+    assert_eq!(stale(&inventory, Some(&source(10)), -60), (Outcome::Passed, None), "nothing is missing at any time");
+}
+
+#[test]
 fn an_idle_source_whose_finished_segments_are_all_there_is_not_stale() {
     let inventory = inventory(&[(1, 3)], &[(1, 3..=9)]);
     assert_eq!(stale(&inventory, Some(&source(10)), 600), (Outcome::Passed, None));

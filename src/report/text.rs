@@ -57,10 +57,11 @@ pub fn sentences(report: &Report) -> Vec<String> {
             let reasons = reasons(command, &report.findings);
             match reasons.first() {
                 Some(first) => {
-                    sentences.push(format!("{}.", capital(&printable(&first.summary))));
+                    sentences.push(sentence(&printable(&first.summary)));
                     sentences.push(format!("{}.", whose_fault(first)));
                     if let Some(hint) = &first.hint {
-                        sentences.push(format!("To do: {}.", printable(hint)));
+                        let end = if hint.ends_with('?') { "" } else { "." };
+                        sentences.push(format!("To do: {}{end}", printable(hint)));
                     }
                 }
                 None => {
@@ -228,9 +229,15 @@ pub fn printable(text: &str) -> String {
     safe
 }
 
-fn capital(text: &str) -> String {
+/// Begins with a capital letter, unless with a place (`s3://…`), and ends as a sentence does.
+fn sentence(text: &str) -> String {
     let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+    let is_place = text.split(' ').next().is_some_and(|word| word.contains("://"));
+    let begun: String = match characters.next() {
+        Some(first) if !is_place => first.to_uppercase().chain(characters).collect(),
+        _ => text.to_owned(),
+    };
+    if begun.ends_with(['.', '?', '!', ';']) { begun } else { begun + "." }
 }
 
 /// `1 table`, `83,559 rows`.
@@ -306,6 +313,13 @@ mod tests {
         assert_eq!(milliseconds(12_345), "12.3 s");
         assert_eq!(milliseconds(62_000), "1 min 2 s");
         assert_eq!(milliseconds(90_000_000), "1 d 1 h");
+    }
+
+    #[test]
+    fn a_sentence_begins_and_ends_as_one_and_a_place_stays_as_it_is() {
+        assert_eq!(sentence("is it the bucket?"), "Is it the bucket?");
+        assert_eq!(sentence("s3://backups/app holds no object"), "s3://backups/app holds no object.");
+        assert_eq!(sentence("GRANT x TO y;"), "GRANT x TO y;");
     }
 
     #[test]

@@ -74,6 +74,13 @@ fn a_baseline_of_another_version_is_refused() {
 }
 
 #[test]
+fn a_baseline_of_another_source_is_refused() {
+    let (trial, _directory) = with_document(|text| edited(&text, "/source", json!("another")));
+    let unusable = assert_fails(&trial.drill(), "baseline.not_captured", "baseline");
+    assert_says(&unusable, "observed", "another");
+}
+
+#[test]
 fn a_baseline_of_another_system_never_passes() {
     let (trial, _directory) =
         with_document(|text| edited(&text, "/server/system_identifier", json!("7000000000000000001")));

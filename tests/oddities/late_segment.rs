@@ -17,7 +17,9 @@ fn drill_with_late(late: &str, gone: &[String], looks: usize) -> Outcome {
     let archive = ArchiveCopy::copy_of(prepared).aged(Duration::from_mins(1));
     let key = archive.wal_key(late);
     archive.rename(&key, "under-way/late");
-    gone.iter().for_each(|segment| archive.delete_segment(segment));
+    for segment in gone {
+        archive.delete_segment(segment);
+    }
     let s3 = archive.serve();
     let walproof = Walproof::new(&s3, SERVER)
         .baseline(&prepared.baseline())

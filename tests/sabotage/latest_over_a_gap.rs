@@ -1,7 +1,8 @@
 //! The target is the archive's end, and a segment on the way there is missing. PostgreSQL replays to the gap, calls it
 //! the end and comes up: `SELECT 1` answers, and all that lies behind the gap is gone.
 //!
-//! Caught by `check::wal::way_gap`; a gap that is too young to be called one, by `drill::prove::choose_whole_way`.
+//! Caught by `check::wal::way_gap` and, without it, by `drill::prove::choose_whole_way`, which also withholds the restore
+//! while a young gap may still close.
 
 use serde_json::json;
 
