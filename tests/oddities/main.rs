@@ -33,7 +33,7 @@ impl Source {
         postgres.sql("postgres", SCHEMA[0].1);
         let source = Self { postgres, s3, documents: tempfile::tempdir().unwrap() };
         source.write();
-        barman.backup(&source.postgres, SERVER, &["--gzip"]);
+        barman.backup(&source.postgres, SERVER, &[]);
         source
     }
 

@@ -19,9 +19,15 @@ mod middle_segment_missing;
 mod segment_from_another_cluster;
 mod segment_truncated;
 
-/// Without this, every other verdict here might have another cause than the sabotage.
+// Without these, every other verdict here might have another cause than the sabotage.
+
 #[test]
 fn the_archive_that_all_cases_break_is_whole() {
-    let trial = trial::Trial::of_prepared(|_| ());
+    trial::Trial::of_prepared(|_| ()).drill().passes();
+}
+
+#[test]
+fn it_is_whole_to_its_end() {
+    let trial = trial::Trial::of_prepared(|_| ()).set("/sources/0/target", serde_json::json!({"latest": {}}));
     trial.drill().passes();
 }
