@@ -26,6 +26,13 @@ impl Target {
         Self { promise, measured: format!("{ratio:.2}×"), is_met: ratio <= most }
     }
 
+    /// Adds what the same would be under a harder condition.
+    #[must_use]
+    pub fn beside(mut self, condition: &str, ratio: f64) -> Self {
+        let _ = write!(self.measured, " ({condition}: {ratio:.2}×)");
+        self
+    }
+
     /// A count of requests.
     pub fn requests(promise: &'static str, count: u64, most: u64) -> Self {
         Self { promise, measured: count.to_string(), is_met: count <= most }

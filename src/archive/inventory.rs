@@ -53,7 +53,7 @@ pub struct Inventory {
 pub struct Backup {
     pub id: String,
     /// The parsed backup.info, or why there is none.
-    pub info: Result<BackupInfo, String>,
+    pub info: Result<BackupInfo, NoInfo>,
     /// In the order in which they are unpacked: data and its parts, then each tablespace and its parts.
     pub tars: Vec<Tar>,
     /// Stored bytes of all tars.
@@ -87,12 +87,22 @@ pub struct RecoveryWindow {
     pub broken_by: Option<Gap>,
 }
 
+/// Why a backup has no parsed backup.info.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoInfo {
+    /// Its upload was cut off or is still running, or it is being removed.
+    #[error("it has no backup.info: its upload was cut off or is still running")]
+    Missing,
+    #[error("its backup.info cannot be read: {0}")]
+    Unreadable(String),
+}
+
 impl Backup {
     /// Why this backup cannot be restored, as far as backup.info and the listing of its tars tell.
     pub fn defect(&self) -> Option<String> {
         let info = match &self.info {
             Ok(info) => info,
-            Err(reason) => return Some(reason.clone()),
+            Err(reason) => return Some(reason.to_string()),
         };
         match &info.status {
             Status::Done => {}
@@ -287,7 +297,7 @@ async fn gather(store: &Store, objects: Vec<ObjectMeta>) -> Result<(Vec<Backup>,
     let read_one = |(id, mut parts): (String, Parts)| async move {
         let info = match &parts.info_key {
             Some(key) => read_info(store, &id, key).await?,
-            None => Err("it has no backup.info: its upload was cut off or is still running".to_owned()),
+            None => Err(NoInfo::Missing),
         };
         parts.tars.sort_by_key(|tar| (tar.tablespace, tar.part));
         let bytes = parts.tars.iter().map(|tar| tar.bytes).sum();
@@ -304,15 +314,13 @@ async fn gather(store: &Store, objects: Vec<ObjectMeta>) -> Result<(Vec<Backup>,
 }
 
 /// Two results: the store could not be read (outer), or what was read is no backup.info (inner).
-async fn read_info(store: &Store, id: &str, key: &str) -> Result<Result<BackupInfo, String>, StoreError> {
+async fn read_info(store: &Store, id: &str, key: &str) -> Result<Result<BackupInfo, NoInfo>, StoreError> {
     match store.get_small(key, INFO_LIMIT).await {
         Ok(bytes) => Ok(match std::str::from_utf8(&bytes) {
-            Ok(text) => {
-                BackupInfo::parse(id, text).map_err(|defect| format!("its backup.info cannot be read: {defect}"))
-            }
-            Err(_) => Err("its backup.info is not text".to_owned()),
+            Ok(text) => BackupInfo::parse(id, text).map_err(|defect| NoInfo::Unreadable(defect.to_string())),
+            Err(_) => Err(NoInfo::Unreadable("it is not text".to_owned())),
         }),
-        Err(error) if error.is_absent() => Ok(Err("its backup.info was removed during the listing".to_owned())),
+        Err(error) if error.is_absent() => Ok(Err(NoInfo::Missing)),
         Err(error) => Err(error),
     }
 }

@@ -1,7 +1,7 @@
 //! Judges the base backups of an inventory.
 
 use crate::archive::backup_info::{BackupInfo, Status};
-use crate::archive::inventory::{Backup, Inventory};
+use crate::archive::inventory::{Backup, Inventory, NoInfo};
 use crate::finding::{Blame, Code, Finding};
 use crate::report::text::count;
 use crate::target;
@@ -69,6 +69,10 @@ fn not_restorable(backup: &Backup) -> Option<Finding> {
             .expected("a base backup with status DONE has all its parts")
             .observed(defect)
             .hint("make a new base backup; remove this one so that no recovery picks it")
+    } else if matches!(backup.info, Err(NoInfo::Unreadable(_))) {
+        // A newer barman may write what we cannot read, so this blames nobody.
+        Finding::failed(Code::BackupNotRestorable, Blame::Unknown, summary)
+            .hint("try `barman-cloud-backup-list`: if it cannot read the file either, make a new base backup")
     } else {
         Finding::note(Code::BackupNotRestorable, summary)
     };

@@ -218,7 +218,7 @@ fn difference(name: &str, database: &str, expected: u64, observed: u64) -> Strin
     if observed == 0 {
         format!("table {name} of {database} came back empty")
     } else if observed < expected {
-        format!("{} of table {name} of {database} are lost", rows(expected - observed))
+        format!("table {name} of {database} has lost {}", rows(expected - observed))
     } else {
         format!("table {name} of {database} has {} too many", rows(observed - expected))
     }

@@ -17,7 +17,8 @@ fn a_truncated_backup_info_leaves_the_older_backup() {
     let outcome = trial.drill();
     assert_passes(&outcome);
     assert_eq!(outcome.report()["restore"]["backup"], json!(Prepared::get().backups[0]), "{outcome}");
-    let note = finding(&outcome, "backup.not_restorable", "note");
+    let note = finding(&outcome, "backup.not_restorable", "failed");
+    assert_says(&note, "blame", "unknown");
     assert_says(&note, "summary", newest_backup());
     assert_says(&note, "summary", "backup.info");
 }

@@ -10,7 +10,7 @@ use super::super::compression::Compression;
 use super::super::store::ObjectMeta;
 use super::super::wal::{Lsn, Segment, SegmentSize, Timeline};
 use super::super::wal_listing::{Examples, WalListing};
-use super::{Backup, Inventory, Tar};
+use super::{Backup, Inventory, NoInfo, Tar};
 
 pub const SIZE: SegmentSize = SegmentSize::DEFAULT;
 
@@ -32,7 +32,7 @@ pub fn backup(timeline: u32, number: u64) -> Backup {
          status=DONE\nsystemid=7\ntimeline={timeline}\nversion=150018\nxlog_segment_size=16777216\n"
     );
     let tar = Tar { key: "data.tar".into(), tablespace: None, part: 0, compression: Compression::None, bytes: 1 };
-    let info = BackupInfo::parse(&id, &text).map_err(|defect| defect.to_string());
+    let info = BackupInfo::parse(&id, &text).map_err(|defect| NoInfo::Unreadable(defect.to_string()));
     let backup = Backup { id, info, tars: vec![tar], bytes: 1, newest_object: now() };
     assert_eq!(backup.defect(), None);
     backup

@@ -78,10 +78,14 @@ fn verify(backup: &Backup, info: &BackupInfo, unpacked: &[(Tar, Unpacked)]) -> R
     };
     let data = || unpacked.iter().filter(|(tar, _)| tar.tablespace.is_none());
     if !data().any(|(_, unpacked)| unpacked.has_control_file) {
-        return Err(damaged(format!("base backup {} holds no global/pg_control", backup.id)));
+        return Err(damaged(format!("base backup {} holds no global/pg_control", backup.id))
+            .expected("global/pg_control among its last members")
+            .observed("no such member"));
     }
     let Some(label) = data().next_back().and_then(|(_, unpacked)| unpacked.backup_label.as_ref()) else {
-        return Err(damaged(format!("base backup {} does not end in its backup_label", backup.id)));
+        return Err(damaged(format!("base backup {} does not end in its backup_label", backup.id))
+            .expected("backup_label as the last member of the last part")
+            .observed("another last member, or none"));
     };
     match &info.backup_label {
         Some(expected) if expected.trim() != label.trim() => Err(damaged(format!(

@@ -62,7 +62,6 @@ pub fn settings(
     set("data_directory", path(&sandbox.data()));
     set("hba_file", path(&sandbox.root().join("pg_hba.conf")));
     set("ident_file", path(&sandbox.root().join("pg_ident.conf")));
-    set("external_pid_file", String::new());
     set("listen_addresses", String::new());
     set("unix_socket_directories", path(&sandbox.socket_directory()));
     set("unix_socket_permissions", "0700".to_owned());
