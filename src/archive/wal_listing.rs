@@ -230,7 +230,9 @@ mod tests {
 
     fn listing(keys: &[&str]) -> WalListing {
         let mut listing = WalListing::new(SegmentSize::DEFAULT);
-        keys.iter().for_each(|key| listing.add(&object(key)));
+        for key in keys {
+            listing.add(&object(key));
+        }
         listing.finish();
         listing
     }

@@ -189,14 +189,14 @@ mod tests {
             ("unseen, gave up failing long ago", unseen(failed(Some(700), 600)), false),
         ];
         for (name, archiver, expected) in cases {
-            let failing = archiver.is_failing(NOW, Duration::from_secs(15 * 60));
+            let failing = archiver.is_failing(NOW, Duration::from_mins(15));
             assert_eq!(failing.is_some(), expected, "{name}: {failing:?}");
         }
     }
 
     #[test]
     fn the_reason_names_what_waits_and_what_failed() {
-        let reason = waiting(60, failed(Some(70), 1)).is_failing(NOW, Duration::from_secs(900)).unwrap();
+        let reason = waiting(60, failed(Some(70), 1)).is_failing(NOW, Duration::from_mins(15)).unwrap();
         assert_eq!(
             reason,
             "3 finished files wait to be archived, the oldest since 2027-01-15T07:00:00Z; archiving \

@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod prepared;
 pub mod process;
 pub mod s3;
+pub mod serving;
 pub mod walproof;
 
 pub use archive::ArchiveCopy;

@@ -2,21 +2,16 @@
 //! an object a file, its modification time the object's. It runs on a thread of its own, so that tests need no runtime.
 
 use std::fs;
-use std::net::TcpListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder as ConnectionBuilder;
 use s3s::auth::SimpleAuth;
-use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::service::S3ServiceBuilder;
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use super::faults::{Fault, FaultyStore, Journal, Operation};
+use super::serving::Serving;
 
 /// The bucket that every server has.
 pub const BUCKET: &str = "backups";
@@ -26,11 +21,9 @@ pub const SECRET_KEY: &str = "walproof-test-secret";
 
 /// A running server; dropping it closes the port, and removes the store when it is a temporary one.
 pub struct S3 {
-    endpoint: String,
+    serving: Serving,
     root: PathBuf,
     journal: Arc<Journal>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<thread::JoinHandle<()>>,
     _temporary: Option<TempDir>,
 }
 
@@ -49,7 +42,7 @@ impl S3 {
 
     /// `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> &str {
-        &self.endpoint
+        &self.serving.endpoint
     }
 
     /// The directory whose directories are the buckets.
@@ -95,44 +88,6 @@ impl S3 {
         let store = FaultyStore::new(FileSystem::new(&root).unwrap(), Arc::clone(&journal));
         let mut service = S3ServiceBuilder::new(store);
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
-        let service = service.build();
-
-        let listener = StdListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let (stop, stopped) = oneshot::channel();
-        let thread = thread::spawn(move || serve_until(listener, &service, stopped));
-        Self { endpoint, root, journal, stop: Some(stop), thread: Some(thread), _temporary: temporary }
+        Self { serving: Serving::start(service.build()), root, journal, _temporary: temporary }
     }
-}
-
-impl Drop for S3 {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn serve_until(listener: StdListener, service: &S3Service, mut stopped: oneshot::Receiver<()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let listener = TcpListener::from_std(listener).unwrap();
-        loop {
-            let connection = tokio::select! {
-                connection = listener.accept() => connection,
-                _ = &mut stopped => break,
-            };
-            let Ok((connection, _)) = connection else { continue };
-            let _ = connection.set_nodelay(true);
-            let service = service.clone();
-            tokio::spawn(async move {
-                let server = ConnectionBuilder::new(TokioExecutor::new());
-                // A client that goes away in the middle is no concern of the server's.
-                let _ = server.serve_connection(TokioIo::new(connection), service).await;
-            });
-        }
-    });
-    runtime.shutdown_background();
 }
