@@ -4,15 +4,12 @@ pub mod backups;
 pub mod freshness;
 pub mod wal;
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
-use crate::archive::gaps::Gap;
 use crate::archive::inventory::{Depth, Inventory};
 use crate::archive::sample::{self, Sampled};
 use crate::archive::store::{Store, StoreError, StoreErrorKind};
-use crate::archive::wal::{Segment, Timeline};
+use crate::archive::wal::Segment;
 use crate::finding::{Blame, Code, Finding};
 use crate::plan::Plan;
 use crate::postgres;
@@ -64,7 +61,7 @@ pub async fn examine(plan: &Plan, store: &Store, depth: Depth, now: Timestamp) -
         Some(_) => observe(plan, &mut findings).await,
         None => None,
     };
-    let inventory = match Inventory::take(store, depth, now).await {
+    let mut inventory = match Inventory::take(store, depth, now).await {
         Ok(inventory) => inventory,
         Err(error) => {
             findings.push(unreadable(store, &error));
@@ -84,53 +81,31 @@ pub async fn examine(plan: &Plan, store: &Store, depth: Depth, now: Timestamp) -
         ),
     ));
 
-    findings.extend(backups::judge(&inventory));
     let timeline = archiver.as_ref().map(|archiver| archiver.timeline).or_else(|| inventory.wal.newest_timeline());
+    // Archiving is parallel and retention deletes while we list: what blames the backups must be seen twice.
+    let suspects = timeline.map(|timeline| wal::gaps(&inventory, timeline)).unwrap_or_default();
+    let is_suspicious = !suspects.is_empty() || backups::is_suspicious(&inventory);
+    let mut earlier = None;
+    if is_suspicious && depth == Depth::Full {
+        match Inventory::take(store, depth, Timestamp::now()).await {
+            Ok(again) => earlier = Some(std::mem::replace(&mut inventory, again)),
+            Err(error) => findings.push(unreadable(store, &error)),
+        }
+    }
+    findings.extend(backups::judge(&inventory, earlier.as_ref()));
     if let Some(timeline) = timeline {
-        findings.extend(judge_wal(plan, store, &inventory, timeline).await);
+        let confirmed = suspects.iter().filter(|_| earlier.is_some()).map(|gap| gap.first).collect();
+        findings.extend(wal::judge(plan, &inventory, timeline, archiver.as_ref(), &confirmed));
     }
     findings.extend(freshness::judge(plan, &inventory, archiver.as_ref(), now));
 
     let most = if depth == Depth::Full { FULL_SAMPLE } else { 1 };
-    let chosen = sample::choose(&inventory.wal, most);
+    let history = timeline.and_then(|timeline| inventory.history(timeline).ok());
+    let chosen = history.map(|history| sample::choose(&inventory, &history, most)).unwrap_or_default();
     let sampled = sample::read(store, &inventory, chosen).await;
     let count = sampled.len();
     findings.extend(judge_sample(&inventory, sampled));
     Examination { inventory: Some(inventory), findings, sampled: count, requests: store.requests() }
-}
-
-/// Gaps are named only after a second LIST has shown them again: archiving is parallel, and retention deletes.
-async fn judge_wal(plan: &Plan, store: &Store, inventory: &Inventory, timeline: Timeline) -> Vec<Finding> {
-    let candidates = wal::gaps(inventory, timeline);
-    let mut confirmed = BTreeSet::new();
-    for gap in candidates.iter().take(wal::CONFIRMED_GAPS) {
-        match still_missing(store, inventory, gap).await {
-            Ok(true) => {
-                confirmed.insert(gap.first);
-            }
-            Ok(false) => {}
-            Err(error) => return vec![unreadable(store, &error)],
-        }
-    }
-    wal::judge(plan, inventory, timeline, &confirmed)
-}
-
-/// True when a second listing of the gap's first segment shows nothing either.
-pub async fn still_missing(store: &Store, inventory: &Inventory, gap: &Gap) -> Result<bool, StoreError> {
-    let size = inventory.wal.segment_size;
-    let mut found = false;
-    for &timeline in inventory.wal.timelines.keys() {
-        let segment = Segment { timeline, number: gap.first };
-        let prefix = format!("wals/{}/{}", segment.directory(size), segment.name(size));
-        store
-            .for_each(&prefix, |object| {
-                let mut listing = crate::archive::wal_listing::WalListing::new(size);
-                listing.add(&object);
-                found |= timeline == gap.timeline && listing.segments() > 0;
-            })
-            .await?;
-    }
-    Ok(!found)
 }
 
 fn judge_sample(inventory: &Inventory, sampled: Vec<(Segment, Sampled)>) -> Vec<Finding> {

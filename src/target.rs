@@ -6,6 +6,7 @@ use crate::archive::gaps::Gap;
 use crate::archive::inventory::{Backup, Inventory};
 use crate::archive::timeline::History;
 use crate::archive::wal::{Lsn, Segment, Timeline};
+use crate::check::freshness::CLOCK_SKEW;
 use crate::finding::{Blame, Code, Finding};
 use crate::plan::{BackupChoice, Target, signed};
 use crate::source::baseline::Baseline;
@@ -66,7 +67,7 @@ pub fn choose(
             .hint("without it recovery cannot follow this timeline; make a new base backup on it")
     })?;
     let size = inventory.wal.segment_size;
-    let newest = newest_on(inventory, &history);
+    let newest = inventory.newest_along(&history).map(|(segment, _)| segment);
 
     let (stop, needed, short_of_baseline) = match (target, baseline) {
         (Target::Baseline, None) => {
@@ -91,11 +92,19 @@ pub fn choose(
         (Target::Name(name), _) => (Stop::RestorePoint(name.clone()), None, false),
     };
 
-    let candidates: Vec<&Backup> = inventory
-        .restorable()
-        .filter(|backup| lies_on(backup, &history))
+    let system_identifier = baseline
+        .and_then(|baseline| baseline.server.system_identifier.parse().ok())
+        .filter(|&system| inventory.leading_along(&history, Some(system)).next().is_some())
+        .or_else(|| inventory.system_identifier());
+    let mut candidates: Vec<&Backup> = inventory
+        .leading_along(&history, system_identifier)
         .filter(|backup| ends_before(backup, &stop, short_of_baseline))
         .collect();
+    // The WAL at the end of a standby's backup is archived only when the primary moves on: prefer a backup that is whole.
+    let is_whole = |backup: &&Backup| inventory.gaps_from(backup, &history, 0).iter().all(|gap| gap.after.is_some());
+    if !matches!(backup, BackupChoice::Id(_)) && candidates.iter().any(is_whole) {
+        candidates.retain(is_whole);
+    }
     let chosen = pick(inventory, &candidates, backup, &stop, now)?;
     let Some(last_segment) = needed.or(newest) else { return Err(no_backup(inventory)) };
     if let Stop::BeforeLsn(lsn) = stop
@@ -138,8 +147,13 @@ pub fn covering_timeline(inventory: &Inventory, baseline: &Baseline) -> Option<T
 /// Says where a fail-over left the baseline's timeline before its LSN, if one did.
 pub fn fork_before(inventory: &Inventory, baseline: &Baseline) -> Option<String> {
     let own = baseline.server.timeline;
+    // A history that is older than the baseline is of a branch that the source did not take.
+    let is_new = |child: Timeline| {
+        let stored = inventory.wal.histories.get(&child).map(|object| object.modified);
+        stored.is_none_or(|stored| stored >= baseline.captured_at.saturating_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN))
+    };
     children(inventory, own)
-        .find(|&(_, fork)| fork < baseline.lsn)
+        .find(|&(child, fork)| fork < baseline.lsn && is_new(child))
         .map(|(child, fork)| format!("timeline {child} forked off timeline {own} at {fork}"))
 }
 
@@ -150,19 +164,6 @@ fn children(inventory: &Inventory, parent: Timeline) -> impl Iterator<Item = (Ti
         let fork = ancestors.iter().find(|ancestor| ancestor.timeline == parent)?;
         Some((child, fork.switch))
     })
-}
-
-/// The last segment that the listing shows on the way along `history`.
-fn newest_on(inventory: &Inventory, history: &History) -> Option<Segment> {
-    let spans = history.spans();
-    spans.iter().rev().find_map(|span| inventory.wal.newest(span.timeline)).map(|(segment, _)| segment)
-}
-
-/// A backup is of use when its timeline is the target's or an ancestor, and it ended before the fork.
-fn lies_on(backup: &Backup, history: &History) -> bool {
-    let Ok(info) = &backup.info else { return false };
-    let (Some(timeline), Some(end)) = (info.timeline, info.end_lsn) else { return false };
-    history.spans().iter().any(|span| span.timeline == timeline && span.end.is_none_or(|fork| end <= fork))
 }
 
 fn ends_before(backup: &Backup, stop: &Stop, short_of_baseline: bool) -> bool {

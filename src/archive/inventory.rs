@@ -164,6 +164,14 @@ impl Backup {
         Some((info.timeline?, begin.0 / size.bytes(), end.0.saturating_sub(1) / size.bytes()))
     }
 
+    /// True when recovery along `history` can start from this backup: its timeline is the history's own or an ancestor,
+    /// and it ended before the fork.
+    pub fn lies_on(&self, history: &History) -> bool {
+        let Ok(info) = &self.info else { return false };
+        let (Some(timeline), Some(end)) = (info.timeline, info.end_lsn) else { return false };
+        history.spans().iter().any(|span| span.timeline == timeline && span.end.is_none_or(|fork| end <= fork))
+    }
+
     /// When the backup ended: the first moment to which it can be recovered.
     pub fn end_time(&self) -> Option<Timestamp> {
         self.info.as_ref().ok()?.end_time
@@ -204,7 +212,26 @@ impl Inventory {
         self.backups.iter().filter(|backup| backup.is_restorable())
     }
 
-    /// What the backups say; they agree unless two clusters share the archive.
+    /// The restorable backups of one system from which recovery along `history` can start, oldest first. After an
+    /// upgrade in place an archive holds backups of two systems, and no WAL leads from one to the other.
+    pub fn leading_along<'a>(
+        &'a self,
+        history: &'a History,
+        system_identifier: Option<u64>,
+    ) -> impl DoubleEndedIterator<Item = &'a Backup> {
+        let of_system = move |backup: &&Backup| {
+            let own = backup.info.as_ref().ok().and_then(|info| info.system_identifier);
+            system_identifier.is_none() || own.is_none() || own == system_identifier
+        };
+        self.restorable().filter(|backup| backup.lies_on(history)).filter(of_system)
+    }
+
+    /// The last segment that the listing shows on the way along `history`, and when it was stored.
+    pub fn newest_along(&self, history: &History) -> Option<(Segment, Timestamp)> {
+        history.spans().iter().rev().find_map(|span| self.wal.newest(span.timeline))
+    }
+
+    /// What the newest backup says.
     pub fn system_identifier(&self) -> Option<u64> {
         self.backups.iter().rev().find_map(|backup| backup.info.as_ref().ok()?.system_identifier)
     }
@@ -232,14 +259,10 @@ impl Inventory {
     /// The recovery window of a timeline; None without a backup on its way.
     pub fn recovery_window(&self, timeline: Timeline) -> Option<RecoveryWindow> {
         let history = self.history(timeline).ok()?;
-        let (last_segment, to) = self.wal.newest(timeline)?;
-        let on_the_way = |backup: &&Backup| {
-            let own = backup.info.as_ref().ok().and_then(|info| info.timeline);
-            own == Some(timeline) || history.ancestors.iter().any(|ancestor| Some(ancestor.timeline) == own)
-        };
+        let (last_segment, to) = self.newest_along(&history)?;
         let gap = |backup: &Backup| self.gaps_from(backup, &history, last_segment.number).into_iter().next();
-        let unbroken = self.restorable().filter(on_the_way).find(|backup| gap(backup).is_none());
-        let backup = unbroken.or_else(|| self.restorable().rfind(on_the_way))?;
+        let leading = || self.leading_along(&history, self.system_identifier());
+        let backup = leading().find(|backup| gap(backup).is_none()).or_else(|| leading().next_back())?;
         let from = backup.end_time().unwrap_or(backup.newest_object);
         let broken_by = gap(backup);
         let (to, last_segment) = match &broken_by {

@@ -9,8 +9,8 @@ use super::compression;
 use super::inventory::Inventory;
 use super::layout;
 use super::store::{Store, StoreError};
+use super::timeline::History;
 use super::wal::{Segment, verify_first_page};
-use super::wal_listing::WalListing;
 
 /// The first page's long header.
 const HEADER_BYTES: usize = 40;
@@ -27,27 +27,37 @@ pub enum Sampled {
     Unreadable(StoreError),
 }
 
-/// Which segments to read: the newest, those at the edges of runs, and some between, `most` at most.
-pub fn choose(listing: &WalListing, most: usize) -> Vec<Segment> {
-    let mut chosen = BTreeSet::new();
-    for (&timeline, runs) in listing.timelines.iter().rev() {
-        for run in runs.iter().rev() {
-            chosen.insert(Segment { timeline, number: run.last });
-            chosen.insert(Segment { timeline, number: run.first });
-            if chosen.len() >= most {
-                break;
+/// Which segments to read: the newest, those at the edges of runs, and some between, `most` at most. Only segments that
+/// a recovery along `history` can need are worth it.
+pub fn choose(inventory: &Inventory, history: &History, most: usize) -> Vec<Segment> {
+    let size = inventory.wal.segment_size;
+    let leading = inventory.leading_along(history, inventory.system_identifier());
+    let from = leading.filter_map(|backup| Some(backup.needed(size)?.1)).min().unwrap_or(0);
+    let mut edges = BTreeSet::new();
+    let mut between = BTreeSet::new();
+    for span in history.spans() {
+        let first = (span.begin.0 / size.bytes()).max(from);
+        let last = span.end.map_or(u64::MAX, |end| end.0 / size.bytes());
+        for run in inventory.wal.timelines.get(&span.timeline).into_iter().flatten() {
+            let (first, last) = (run.first.max(first), run.last.min(last));
+            if first > last {
+                continue;
             }
-        }
-    }
-    if let Some((&timeline, runs)) = listing.timelines.iter().next_back() {
-        for run in runs {
-            let step = ((run.last - run.first) / 8).max(1);
-            let between = (run.first..=run.last).step_by(usize::try_from(step).unwrap_or(usize::MAX));
-            chosen.extend(between.map(|number| Segment { timeline, number }));
+            let of = |number| Segment { timeline: span.timeline, number };
+            edges.extend([of(first), of(last)]);
+            let step = usize::try_from((last - first) / 8).unwrap_or(usize::MAX).max(1);
+            between.extend((first..=last).step_by(step).map(of));
         }
     }
     // The newest stand last; they are the ones to keep.
-    chosen.into_iter().rev().take(most).collect()
+    let mut chosen: BTreeSet<Segment> = edges.into_iter().rev().take(most).collect();
+    for segment in between.into_iter().rev() {
+        if chosen.len() >= most {
+            break;
+        }
+        chosen.insert(segment);
+    }
+    chosen.into_iter().rev().collect()
 }
 
 /// Reads the head of each segment, a few at a time.

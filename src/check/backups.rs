@@ -6,7 +6,14 @@ use crate::finding::{Blame, Code, Finding};
 use crate::report::text::count;
 use crate::target;
 
-pub fn judge(inventory: &Inventory) -> Vec<Finding> {
+/// True when something in the listing would blame the backups.
+pub fn is_suspicious(inventory: &Inventory) -> bool {
+    inventory.restorable().next().is_none() || inventory.backups.iter().any(claims_falsely)
+}
+
+/// `earlier` is a first listing of the same archive: a backup that retention removes meanwhile loses its parts one by
+/// one, so only what both listings show is a defect.
+pub fn judge(inventory: &Inventory, earlier: Option<&Inventory>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let restorable: Vec<&Backup> = inventory.restorable().collect();
     match restorable.last() {
@@ -19,7 +26,7 @@ pub fn judge(inventory: &Inventory) -> Vec<Finding> {
         ),
         None => findings.push(*target::no_backup(inventory)),
     }
-    findings.extend(inventory.backups.iter().filter_map(not_restorable));
+    findings.extend(inventory.backups.iter().filter_map(|backup| not_restorable(backup, earlier)));
     let frozen = inventory.frozen.count + inventory.wal.frozen.count;
     if frozen > 0 {
         let examples = if inventory.frozen.count > 0 { &inventory.frozen } else { &inventory.wal.frozen };
@@ -58,13 +65,11 @@ pub fn judge(inventory: &Inventory) -> Vec<Finding> {
 }
 
 /// A backup that says DONE and cannot be restored is the archive's fault; one that says so itself is only a note.
-fn not_restorable(backup: &Backup) -> Option<Finding> {
+fn not_restorable(backup: &Backup, earlier: Option<&Inventory>) -> Option<Finding> {
     let defect = backup.defect()?;
     let summary = format!("base backup {} cannot be restored: {defect}", backup.id);
-    // A snapshot's data lie elsewhere, and an incremental backup needs its parent: neither is broken.
-    let claims =
-        |info: &BackupInfo| info.status == Status::Done && !info.is_snapshot && info.parent_backup_id.is_none();
-    let finding = if backup.info.as_ref().is_ok_and(claims) {
+    let seen_twice = earlier.and_then(|earlier| earlier.backup(&backup.id)).is_some_and(claims_falsely);
+    let finding = if claims_falsely(backup) && seen_twice {
         Finding::failed(Code::BackupNotRestorable, Blame::Backups, summary)
             .expected("a base backup with status DONE has all its parts")
             .observed(defect)
@@ -77,4 +82,12 @@ fn not_restorable(backup: &Backup) -> Option<Finding> {
         Finding::note(Code::BackupNotRestorable, summary)
     };
     Some(finding.of(&backup.id))
+}
+
+/// It says DONE and cannot be restored. A snapshot's data lie elsewhere, and an incremental backup needs its parent:
+/// neither is broken.
+fn claims_falsely(backup: &Backup) -> bool {
+    let claims =
+        |info: &BackupInfo| info.status == Status::Done && !info.is_snapshot && info.parent_backup_id.is_none();
+    backup.info.as_ref().is_ok_and(claims) && !backup.is_restorable()
 }

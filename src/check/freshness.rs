@@ -11,8 +11,10 @@ use crate::plan::{Plan, signed};
 use crate::report::text::{duration, moment};
 use crate::source::archiver::Archiver;
 
+/// What the source calls archived has been stored for at least as long as this, or never was.
+const UPLOAD_GRACE: SignedDuration = SignedDuration::from_mins(1);
 /// Clocks that differ by less than this are taken for equal.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 pub fn judge(plan: &Plan, inventory: &Inventory, archiver: Option<&Archiver>, now: Timestamp) -> Vec<Finding> {
     let mut findings = vec![wal(plan, inventory, archiver, now)];
@@ -99,15 +101,43 @@ fn wal(plan: &Plan, inventory: &Inventory, archiver: Option<&Archiver>, now: Tim
         let summary = format!("the newest segment is {stored}; {} finished segments are under way", behind - 1);
         return Finding::passed(Code::WalStale, summary).of(name);
     }
-    Finding::failed(
+    overdue(plan, archiver, newest.number, inventory, now)
+        .of(&name)
+        .expected(format!("segments up to the one before {}", archiver.current_segment))
+        .observed(stored)
+}
+
+/// Finished segments are not in the archive. Whether they are late says only the source: how long they wait, or that it
+/// believes them archived. After an idle time the archive's newest object is old and the missing ones are seconds old.
+fn overdue(plan: &Plan, archiver: &Archiver, newest: u64, inventory: &Inventory, now: Timestamp) -> Finding {
+    let size = inventory.wal.segment_size;
+    let believed =
+        archiver.last_archived_segment.as_deref().and_then(|name| Segment::parse(name, size)).filter(|last| {
+            let since = archiver.last_archived_at.map(|at| archiver.observed_at.duration_since(at));
+            last.timeline == archiver.timeline
+                && last.number > newest
+                && since.is_some_and(|since| since > UPLOAD_GRACE)
+        });
+    let hint = "see the source's log for archive_command; every hour adds to what would be lost";
+    if let Some(believed) = believed {
+        let summary = format!("the source believes {} archived, and it is not in the archive", believed.name(size));
+        return Finding::failed(Code::WalStale, Blame::Backups, summary)
+            .hint("does the source's archive_command write to this place, and does it report its failures?");
+    }
+    let max_age = signed(plan.freshness.max_wal_age);
+    let waits = archiver.oldest_ready_at.map(|since| archiver.observed_at.duration_since(since));
+    if archiver.is_failing(now, plan.freshness.max_wal_age).is_some() || waits.is_some_and(|waits| waits > max_age) {
+        let summary = "the source has finished segments that the archive does not get";
+        return Finding::failed(Code::WalStale, Blame::Backups, summary).hint(hint);
+    }
+    if archiver.ready_count.is_some() {
+        return Finding::passed(Code::WalStale, "finished segments are under way, none of them for long");
+    }
+    Finding::not_checked(
         Code::WalStale,
-        Blame::Backups,
-        format!("the source has finished {} segments that the archive does not have", behind - 1),
+        "finished segments are not in the archive yet; how long they wait is not known",
     )
-    .of(name)
-    .expected(format!("segments up to the one before {}", archiver.current_segment))
-    .observed(stored)
-    .hint("see the source's log for archive_command; every hour adds to what would be lost")
+    .hint("GRANT pg_monitor to the role of `connection`, so that it may look at pg_ls_archive_statusdir()")
 }
 
 /// Right after a fail-over the new timeline has no finished segment, only its history.
@@ -126,17 +156,9 @@ fn no_wal_of_its_timeline(plan: &Plan, inventory: &Inventory, archiver: &Archive
             Code::WalStale,
             format!("the source has finished no segment on its new timeline {timeline}; its history is archived"),
         ),
-        (Some(stored_at), Some(_)) if now.duration_since(stored_at) <= signed(plan.freshness.max_wal_age) => {
-            Finding::passed(Code::WalStale, format!("the first segments of the new timeline {timeline} are under way"))
-        }
-        (Some(_), Some(finished)) => Finding::failed(
-            Code::WalStale,
-            Blame::Backups,
-            format!("the source has finished {finished} segments on timeline {timeline}; the archive has none of them"),
-        )
-        .expected(format!("segments up to the one before {}", archiver.current_segment))
-        .observed(format!("only the history of timeline {timeline}"))
-        .hint("does an old primary archive in the new one's place? See the source's log for archive_command"),
+        (Some(_), Some(finished)) => overdue(plan, archiver, forked_in.unwrap_or(0), inventory, now)
+            .expected(format!("{finished} segments of timeline {timeline}"))
+            .observed(format!("only the history of timeline {timeline}")),
         _ => Finding::not_checked(
             Code::WalStale,
             format!("the archive knows nothing of the source's timeline {timeline}"),

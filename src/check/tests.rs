@@ -71,11 +71,37 @@ fn an_idle_source_whose_finished_segments_are_all_there_is_not_stale() {
     assert_eq!(stale(&inventory, Some(&source(10)), 600), (Outcome::Passed, None));
 }
 
+fn minutes_later(minutes: i64) -> Timestamp {
+    now() + SignedDuration::from_mins(minutes)
+}
+
 #[test]
-fn finished_segments_that_do_not_arrive_are_the_backups_fault() {
+fn finished_segments_that_wait_for_long_are_the_backups_fault() {
     let inventory = inventory(&[(1, 3)], &[(1, 3..=9)]);
-    assert_eq!(stale(&inventory, Some(&source(14)), 5), (Outcome::Passed, None), "they may be under way");
-    assert_eq!(stale(&inventory, Some(&source(14)), 60), (Outcome::Failed, Some(Blame::Backups)));
+    let waiting = |since| Archiver {
+        observed_at: minutes_later(60),
+        ready_count: Some(4),
+        oldest_ready_at: Some(minutes_later(since)),
+        ..source(14)
+    };
+    assert_eq!(stale(&inventory, Some(&source(14)), 5), (Outcome::Passed, None), "the newest is fresh");
+    assert_eq!(stale(&inventory, Some(&waiting(2)), 60), (Outcome::Failed, Some(Blame::Backups)));
+    assert_eq!(stale(&inventory, Some(&waiting(59)), 60), (Outcome::Passed, None), "a burst after an idle time");
+    let silent = Archiver { ready_count: None, ..source(14) };
+    assert_eq!(stale(&inventory, Some(&silent), 60), (Outcome::NotChecked, None));
+}
+
+#[test]
+fn what_the_source_believes_archived_must_be_there() {
+    let inventory = inventory(&[(1, 3)], &[(1, 3..=9)]);
+    let archived = |number, minutes| Archiver {
+        observed_at: minutes_later(60),
+        last_archived_segment: Some(Segment { timeline: Timeline(1), number }.name(SIZE)),
+        last_archived_at: Some(minutes_later(minutes)),
+        ..source(14)
+    };
+    assert_eq!(stale(&inventory, Some(&archived(13, 30)), 60), (Outcome::Failed, Some(Blame::Backups)));
+    assert_eq!(stale(&inventory, Some(&archived(9, 30)), 60), (Outcome::Passed, None));
 }
 
 /// Timeline 2 forks off in segment 9; its history was stored with everything else.
@@ -92,9 +118,14 @@ fn after_failover() -> Inventory {
 #[test]
 fn fresh_wal_of_an_old_timeline_is_not_the_sources() {
     // A zombie primary keeps archiving timeline 1, the source is on timeline 2.
-    let source = Archiver { timeline: Timeline(2), ..source(12) };
-    assert_eq!(stale(&after_failover(), Some(&source), 60), (Outcome::Failed, Some(Blame::Backups)));
-    assert_eq!(stale(&after_failover(), Some(&source), 5), (Outcome::Passed, None), "they may be under way");
+    let waiting = |since| Archiver {
+        timeline: Timeline(2),
+        observed_at: minutes_later(60),
+        oldest_ready_at: Some(minutes_later(since)),
+        ..source(12)
+    };
+    assert_eq!(stale(&after_failover(), Some(&waiting(2)), 60), (Outcome::Failed, Some(Blame::Backups)));
+    assert_eq!(stale(&after_failover(), Some(&waiting(59)), 60), (Outcome::Passed, None), "they are under way");
 }
 
 #[test]
@@ -110,7 +141,7 @@ fn gap_finding(inventory: &Inventory, confirmed: bool, minutes: i64) -> Option<F
     inventory.taken_at = now() + SignedDuration::from_mins(minutes);
     let gaps = wal::gaps(&inventory, Timeline(1));
     let confirmed: BTreeSet<u64> = gaps.iter().filter(|_| confirmed).map(|gap| gap.first).collect();
-    let findings = wal::judge(&plan(), &inventory, Timeline(1), &confirmed);
+    let findings = wal::judge(&plan(), &inventory, Timeline(1), None, &confirmed);
     findings.into_iter().find(|finding| finding.code == Code::WalGap)
 }
 
@@ -142,14 +173,36 @@ fn a_gap_that_only_older_moments_need_is_a_gap_all_the_same() {
 fn the_wal_of_a_backup_that_has_just_ended_may_still_arrive() {
     // Backup 9 ended at 00:09:30; its segment is not there.
     let inventory = inventory(&[(1, 3), (1, 9)], &[(1, 3..=8)]);
-    let judged = |at: &str| {
+    let judged = |at: &str, archiver: Option<&Archiver>| {
         let mut inventory = inventory.clone();
         inventory.taken_at = at.parse::<Timestamp>().unwrap();
         let confirmed = wal::gaps(&inventory, Timeline(1)).iter().map(|gap| gap.first).collect();
-        let findings = wal::judge(&plan(), &inventory, Timeline(1), &confirmed);
+        let findings = wal::judge(&plan(), &inventory, Timeline(1), archiver, &confirmed);
         let about = |finding: &&Finding| finding.object.as_deref() == Some("20261121T000900");
         findings.iter().find(about).map(|finding| finding.outcome)
     };
-    assert_eq!(judged("2026-11-21T00:15:00Z"), Some(Outcome::Note));
-    assert_eq!(judged("2026-11-21T12:00:00Z"), Some(Outcome::Failed));
+    assert_eq!(judged("2026-11-21T00:15:00Z", Some(&source(10))), Some(Outcome::Note));
+    assert_eq!(judged("2026-11-21T12:00:00Z", Some(&source(10))), Some(Outcome::Failed));
+    // A standby's backup does not end the primary's segment, and an idle primary does not either.
+    assert_eq!(judged("2026-11-21T12:00:00Z", Some(&source(9))), Some(Outcome::Note));
+    assert_eq!(judged("2026-11-21T12:00:00Z", None), Some(Outcome::Note));
+}
+
+#[test]
+fn backups_on_a_branch_that_was_left_lead_nowhere() {
+    // Timeline 2 forked off in segment 9; the only backup was made on timeline 1 behind the fork.
+    let mut lost = after_failover();
+    lost.backups = inventory(&[(1, 11)], &[]).backups;
+    let findings = wal::judge(&plan(), &lost, Timeline(2), None, &BTreeSet::new());
+    assert!(
+        findings.iter().any(|finding| finding.code == Code::BackupNone && finding.blames_backups()),
+        "{findings:?}"
+    );
+}
+
+#[test]
+fn a_gap_before_a_fork_is_seen_before_the_new_timeline_has_wal() {
+    let mut broken = after_failover();
+    broken.wal.timelines = inventory(&[], &[(1, 3..=4), (1, 6..=9)]).wal.timelines;
+    assert_eq!(wal::gaps(&broken, Timeline(2)).iter().map(|gap| gap.first).collect::<Vec<_>>(), [5]);
 }

@@ -7,14 +7,15 @@ use jiff::SignedDuration;
 use crate::archive::gaps::{Gap, gaps as find_gaps};
 use crate::archive::inventory::{Backup, Inventory};
 use crate::archive::timeline::History;
-use crate::archive::wal::{SegmentSize, Timeline};
+use crate::archive::wal::{Segment, SegmentSize, Timeline};
 use crate::archive::wal_listing::Extent;
 use crate::finding::{Blame, Code, Finding};
 use crate::plan::{Plan, signed};
 use crate::report::text::{count, moment};
+use crate::source::archiver::Archiver;
 
-/// How many gaps are listed a second time and become findings; an archive with more is broken enough.
-pub const CONFIRMED_GAPS: usize = 20;
+/// How many gaps become findings of their own; an archive with more is broken enough.
+const MOST_GAPS: usize = 20;
 
 /// All gaps that may become findings: on the way from the oldest restorable backup to the end of `timeline`, and
 /// within each backup.
@@ -22,7 +23,8 @@ pub fn gaps(inventory: &Inventory, timeline: Timeline) -> Vec<Gap> {
     if inventory.wal.extent != Extent::All {
         return Vec::new();
     }
-    let mut found = way_gaps(inventory, timeline).unwrap_or_default();
+    let history = inventory.history(timeline);
+    let mut found = history.map(|history| way_gaps(inventory, &history)).unwrap_or_default();
     for backup in inventory.restorable() {
         for gap in own_gaps(inventory, backup) {
             if !found.iter().any(|known| known.first <= gap.first && gap.last <= known.last) {
@@ -33,8 +35,15 @@ pub fn gaps(inventory: &Inventory, timeline: Timeline) -> Vec<Gap> {
     found
 }
 
-/// `confirmed` holds the first segment numbers of the gaps that a second listing showed again.
-pub fn judge(plan: &Plan, inventory: &Inventory, timeline: Timeline, confirmed: &BTreeSet<u64>) -> Vec<Finding> {
+/// `confirmed` holds the first segment numbers of the gaps that an earlier listing showed too. `archiver` is the
+/// source's own word, where it was asked.
+pub fn judge(
+    plan: &Plan,
+    inventory: &Inventory,
+    timeline: Timeline,
+    archiver: Option<&Archiver>,
+    confirmed: &BTreeSet<u64>,
+) -> Vec<Finding> {
     let size = inventory.wal.segment_size;
     let mut findings = objects(inventory);
     if inventory.wal.extent != Extent::All {
@@ -43,44 +52,39 @@ pub fn judge(plan: &Plan, inventory: &Inventory, timeline: Timeline, confirmed: 
         findings.extend(inventory.restorable().next_back().map(|backup| for_newest(inventory, backup)));
         return findings;
     }
-    findings.extend(histories(inventory));
+    findings.extend(histories(inventory, timeline));
     let grace = signed(plan.freshness.max_wal_age);
-    findings.extend(for_backups(inventory, confirmed, grace));
+    findings.extend(for_backups(inventory, archiver, confirmed, grace));
 
-    match way_gaps(inventory, timeline) {
-        // It is among the findings already.
-        Err(_) => {}
-        Ok(found) => {
-            if found.is_empty() {
-                findings.push(unbroken(inventory, timeline));
-            }
-            if let Some(more) = found.len().checked_sub(CONFIRMED_GAPS).filter(|&more| more > 0) {
-                let summary = format!("{} more are not looked at again", count(more as u64, "gap", "gaps"));
-                findings.push(Finding::note(Code::WalGap, summary));
-            }
-            findings.extend(
-                found.iter().take(CONFIRMED_GAPS).map(|gap| {
-                    way_gap(inventory, gap, confirmed, gap.may_close(inventory.taken_at, grace, None), size)
-                }),
-            );
+    // A history that cannot be read is among the findings already.
+    if let Ok(history) = inventory.history(timeline) {
+        let found = way_gaps(inventory, &history);
+        if found.is_empty() {
+            findings.extend(unbroken(inventory, &history));
         }
+        if let Some(more) = found.len().checked_sub(MOST_GAPS).filter(|&more| more > 0) {
+            let summary = format!("{} more are not listed here", count(more as u64, "gap", "gaps"));
+            findings.push(Finding::note(Code::WalGap, summary));
+        }
+        findings.extend(
+            found
+                .iter()
+                .take(MOST_GAPS)
+                .map(|gap| way_gap(inventory, gap, confirmed, gap.may_close(inventory.taken_at, grace, None), size)),
+        );
     }
     findings.extend(missing_history(inventory, timeline));
     findings.extend(forked(inventory, timeline));
     findings
 }
 
-/// The gaps from the oldest restorable backup's begin to the last segment of `timeline`.
-fn way_gaps(inventory: &Inventory, timeline: Timeline) -> Result<Vec<Gap>, String> {
-    let history = inventory.history(timeline)?;
-    let Some((newest, _)) = inventory.wal.newest(timeline) else { return Ok(Vec::new()) };
-    let spans = history.spans();
-    let begins = inventory.restorable().filter_map(|backup| {
-        let (own, begin, _) = backup.needed(inventory.wal.segment_size)?;
-        spans.iter().any(|span| span.timeline == own).then_some(begin)
-    });
-    let Some(first) = begins.min() else { return Ok(Vec::new()) };
-    Ok(find_gaps(&inventory.wal, &history, first, newest.number))
+/// The gaps from the oldest backup that leads along `history` to the last segment on it.
+fn way_gaps(inventory: &Inventory, history: &History) -> Vec<Gap> {
+    let Some((newest, _)) = inventory.newest_along(history) else { return Vec::new() };
+    let size = inventory.wal.segment_size;
+    let leading = inventory.leading_along(history, inventory.system_identifier());
+    let Some(first) = leading.filter_map(|backup| Some(backup.needed(size)?.1)).min() else { return Vec::new() };
+    find_gaps(&inventory.wal, history, first, newest.number)
 }
 
 /// The gaps between a backup's own begin and end, on its own timeline.
@@ -89,9 +93,15 @@ fn own_gaps(inventory: &Inventory, backup: &Backup) -> Vec<Gap> {
     find_gaps(&inventory.wal, &History::root(timeline), begin, end)
 }
 
-fn for_backups(inventory: &Inventory, confirmed: &BTreeSet<u64>, grace: SignedDuration) -> Vec<Finding> {
+fn for_backups(
+    inventory: &Inventory,
+    archiver: Option<&Archiver>,
+    confirmed: &BTreeSet<u64>,
+    grace: SignedDuration,
+) -> Vec<Finding> {
     let size = inventory.wal.segment_size;
     let mut findings = Vec::new();
+    let mut unfinished = Vec::new();
     let mut whole = 0;
     for backup in inventory.restorable() {
         let missing = own_gaps(inventory, backup);
@@ -103,6 +113,19 @@ fn for_backups(inventory: &Inventory, confirmed: &BTreeSet<u64>, grace: SignedDu
         if gap.may_close(inventory.taken_at, grace, backup.end_time()) {
             let summary = format!("{} has not arrived yet; base backup {} needs it", gap.text(size), backup.id);
             findings.push(Finding::note(Code::WalMissingForBackup, summary).of(&backup.id));
+            continue;
+        }
+        if gap.after.is_none() && !source_has_finished(gap, archiver, size) {
+            let summary = format!(
+                "base backup {} becomes restorable with segment {}, which is not archived yet",
+                backup.id,
+                gap.text(size)
+            );
+            unfinished.push(
+                Finding::note(Code::WalMissingForBackup, summary).of(&backup.id).hint(
+                    "a backup from a standby does not end its segment; an idle primary ends it with its next write",
+                ),
+            );
             continue;
         }
         findings.push(
@@ -121,7 +144,14 @@ fn for_backups(inventory: &Inventory, confirmed: &BTreeSet<u64>, grace: SignedDu
         let summary = format!("{} the WAL to become consistent", count(whole, "base backup has", "base backups have"));
         findings.insert(0, Finding::passed(Code::WalMissingForBackup, summary));
     }
+    findings.extend(unfinished);
     findings
+}
+
+/// True when the source itself says that it has gone on to a later segment.
+pub fn source_has_finished(gap: &Gap, archiver: Option<&Archiver>, size: SegmentSize) -> bool {
+    let current = archiver.and_then(|archiver| Segment::parse(&archiver.current_segment, size));
+    current.is_some_and(|current| current.number > gap.last)
 }
 
 /// What a listing of the end shows of the newest backup's own WAL. A segment that it does not show may still be there.
@@ -170,29 +200,43 @@ fn way_gap(inventory: &Inventory, gap: &Gap, confirmed: &BTreeSet<u64>, may_clos
         .hint("make a new base backup now; then find out who removed the segment or why it was never archived")
 }
 
-fn unbroken(inventory: &Inventory, timeline: Timeline) -> Finding {
-    let summary = match inventory.recovery_window(timeline) {
-        Some(window) if window.broken_by.is_none() => format!(
-            "WAL is unbroken from base backup {} to {}",
-            window.backup,
-            window.last_segment.name(inventory.wal.segment_size)
+/// No gap was found: because there is none, or because no backup leads along this timeline at all.
+fn unbroken(inventory: &Inventory, history: &History) -> Option<Finding> {
+    let (newest, _) = inventory.newest_along(history)?;
+    let size = inventory.wal.segment_size;
+    let oldest = inventory.leading_along(history, inventory.system_identifier()).next();
+    let is_known = history.timeline == Timeline(1) || inventory.histories.contains_key(&history.timeline);
+    match oldest {
+        Some(oldest) => {
+            let summary = format!("WAL is unbroken from base backup {} to {}", oldest.id, newest.name(size));
+            Some(Finding::passed(Code::WalGap, summary))
+        }
+        None if is_known && inventory.restorable().next().is_some() => Some(
+            Finding::failed(
+                Code::BackupNone,
+                Blame::Backups,
+                format!("no base backup leads to the source's timeline {}", history.timeline),
+            )
+            .expected(format!("a base backup that ended before timeline {} forked off", history.timeline))
+            .observed("every complete base backup lies on a branch that was left")
+            .hint("make a base backup now; until then nothing can be recovered to the present"),
         ),
-        _ => format!("no segment is missing on timeline {timeline}"),
-    };
-    Finding::passed(Code::WalGap, summary)
+        None => None,
+    }
 }
 
-fn histories(inventory: &Inventory) -> Vec<Finding> {
+fn histories(inventory: &Inventory, current: Timeline) -> Vec<Finding> {
     let damaged = inventory.histories.iter().filter_map(|(timeline, history)| {
         let reason = history.as_ref().err()?;
         let name = format!("{:08X}.history", timeline.0);
-        Some(
+        let finding =
             Finding::failed(Code::WalHistoryDamaged, Blame::Backups, format!("{name} cannot be read: {reason}"))
                 .of(name)
                 .expected("a line for each ancestor: timeline, switch LSN, reason")
                 .observed(reason)
-                .hint("recovery along this timeline fails; make a new base backup on it"),
-        )
+                .hint("recovery along this timeline fails; make a new base backup on it");
+        // Recovery reads the history of its own timeline only.
+        Some(if *timeline == current { finding } else { finding.into_note() })
     });
     damaged.collect()
 }

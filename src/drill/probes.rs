@@ -35,7 +35,7 @@ pub async fn probe(
         Err(finding) => return evidence.add(finding),
     };
     let size = inventory.wal.segment_size;
-    let log = std::fs::read_to_string(sandbox.log()).unwrap_or_default();
+    let log = std::fs::read(sandbox.log()).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default();
     let unreadable = diagnose::invalid_record(&log, size);
     let stop = recovery::judge(&recovery.stop, choice, baseline, size, unreadable.as_ref());
     let stopped_well = stop.outcome == Outcome::Passed;

@@ -46,6 +46,17 @@ pub async fn restore(
     let superuser = baseline.map_or("postgres", |baseline| baseline.server.superuser.as_str()).to_owned();
     evidence.superuser.clone_from(&superuser);
 
+    // Replay of its creation would make it at production's own path, on whatever machine this is.
+    let known = |oid: u32| info.tablespaces.iter().any(|tablespace| tablespace.oid == oid);
+    let newer = baseline.and_then(|baseline| baseline.server.tablespaces.iter().find(|space| !known(space.oid)));
+    if let Some(tablespace) = newer {
+        return Err(End::because(
+            unusable(format!("the tablespace {} is newer than base backup {}", tablespace.name, backup.id))
+                .of(&backup.id)
+                .expected("a base backup that holds every tablespace of the source")
+                .hint("choose a newer base backup with `backup`; make one if there is none"),
+        ));
+    }
     let wal_bytes = choice.last_segment.number.saturating_sub(first) * size.bytes();
     let room = sandbox.room(backup, wal_bytes, plan.sandbox.spool);
     let no_room = room.outcome == Outcome::Failed;

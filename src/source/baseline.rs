@@ -60,6 +60,15 @@ pub struct Server {
     /// Zero when the server never ends a segment for its age.
     pub archive_timeout_seconds: u64,
     pub data_checksums: bool,
+    /// Tablespaces besides PostgreSQL's own two.
+    #[serde(default)]
+    pub tablespaces: Vec<TablespaceBaseline>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TablespaceBaseline {
+    pub name: String,
+    pub oid: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -17,6 +17,8 @@ use crate::postgres::rows;
 /// and then nobody commits either.
 const FLUSH_LIMIT: Duration = Duration::from_millis(250);
 const FLUSH_POLL: Duration = Duration::from_millis(2);
+/// How long a standby may take to replay one more record, or the rest of what it received.
+const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 
 /// One database's snapshot, held open by its connection's transaction.
 #[derive(Debug, Clone)]
@@ -43,7 +45,10 @@ pub struct Taken {
 /// Takes a snapshot on each connection at nearly the same moment, then the second one on `observer`.
 pub async fn take(holders: &[&Client], observer: &Client, identity: &Identity) -> Result<Taken, Box<Finding>> {
     let held = try_join_all(holders.iter().map(|client| hold(client, identity))).await?;
-    let lsn = held.iter().map(|held| held.lsn).max().unwrap_or(Lsn(0));
+    let mut lsn = held.iter().map(|held| held.lsn).max().unwrap_or(Lsn(0));
+    if identity.in_recovery {
+        lsn = settled(observer, lsn).await?;
+    }
     let (second, waiting_commits) = second(observer, identity, lsn).await?;
     let exact = waiting_commits == 0
         && held.iter().all(|held| {
@@ -108,6 +113,29 @@ async fn second(observer: &Client, identity: &Identity, lsn: Lsn) -> Result<(Sna
         finding.hint("run it at a time without bulk loads in thousands of subtransactions")
     })?;
     Ok((snapshot, waiting))
+}
+
+/// A standby shows a commit a moment before it counts the record as replayed, so the LSN beside a snapshot may lie before
+/// a commit that the snapshot shows. Once replay has gone on, or has nothing left of what was received, it does not.
+async fn settled(observer: &Client, lsn: Lsn) -> Result<Lsn, Box<Finding>> {
+    let sql = "SELECT pg_last_wal_replay_lsn()::text, pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn()";
+    let started = Instant::now();
+    loop {
+        let rows = rows(observer, sql).await.map_err(|error| not_captured("ask how far it has replayed", &error))?;
+        let row = rows.first().ok_or_else(|| unexpected("how far it has replayed"))?;
+        let replayed: Lsn = row.get(0).and_then(|lsn| lsn.parse().ok()).ok_or_else(|| unexpected("its LSN"))?;
+        if replayed > lsn || row.get(1) == Some("t") {
+            return Ok(replayed);
+        }
+        if started.elapsed() > SETTLE_LIMIT {
+            let summary = "the standby does not go on replaying, so what its snapshot shows has no certain LSN";
+            let finding = Finding::failed(Code::SourceReplicaLag, Blame::Source, summary);
+            return Err(Box::new(
+                finding.hint("read the baseline from the primary, or let the standby stream from it"),
+            ));
+        }
+        tokio::time::sleep(FLUSH_POLL).await;
+    }
 }
 
 async fn wait_until_flushed(observer: &Client, lsn: Lsn) -> Result<bool, Box<Finding>> {

@@ -5,7 +5,7 @@ use std::fmt;
 use tokio_postgres::{Client, SimpleQueryRow};
 
 use super::archiver::{LSN, TIMELINE};
-use super::baseline::Server;
+use super::baseline::{Server, TablespaceBaseline};
 use crate::archive::wal::{SegmentSize, Timeline};
 use crate::finding::{Blame, Code, Finding};
 use crate::plan::Plan;
@@ -77,6 +77,10 @@ pub async fn facts(client: &Client, identity: &Identity) -> Result<Server, Box<F
             (SELECT setting::int8 FROM pg_settings WHERE name = 'archive_timeout'),
             current_setting('data_checksums') = 'on'";
     let row = client.query_one(sql, &[]).await.map_err(|error| not_captured("ask the server about itself", &error))?;
+    let sql =
+        "SELECT spcname::text, oid FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global') ORDER BY oid";
+    let spaces = client.query(sql, &[]).await.map_err(|error| not_captured("list the tablespaces", &error))?;
+    let tablespaces = spaces.iter().map(|row| TablespaceBaseline { name: row.get(0), oid: row.get(1) }).collect();
     let number = |index| u64::try_from(row.get::<_, i64>(index)).unwrap_or(0);
     Ok(Server {
         system_identifier: identity.system_identifier.clone(),
@@ -89,6 +93,7 @@ pub async fn facts(client: &Client, identity: &Identity) -> Result<Server, Box<F
         archive_mode: row.get(4),
         archive_timeout_seconds: number(5),
         data_checksums: row.get(6),
+        tablespaces,
     })
 }
 

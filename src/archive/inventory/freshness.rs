@@ -1,5 +1,7 @@
 //! A listing of the archive's end: a handful of requests, whatever the archive's size.
 
+use std::collections::BTreeMap;
+
 use super::{Backup, gather};
 use crate::archive::store::{Listing, ObjectMeta, Store, StoreError};
 use crate::archive::wal::Segment;
@@ -7,6 +9,10 @@ use crate::archive::wal_listing::{Extent, WalListing};
 
 /// How many of the newest backups are looked at before the search for a completed one is given up.
 const NEWEST_BACKUPS: usize = 2;
+/// How many of the highest timelines' newest directories are listed.
+const TIMELINES: usize = 3;
+/// Where the timeline ends in `wals/0000000100000000/`.
+const TIMELINE_END: usize = "wals/00000001".len();
 /// Requests of one listing. The sampled segment that `check` reads afterwards is the twelfth.
 const REQUESTS: u32 = 11;
 
@@ -45,10 +51,15 @@ pub(super) async fn newest_wal(
     let listing = Listing::Level { prefix: "wals/", after: after.as_deref() };
     let (directories, whole) = directories(store, listing, budget, |object| wal.add(object)).await?;
     wal.extent = if whole { Extent::End } else { Extent::Unknown };
-    let Some(newest) = directories.last() else { return Ok(()) };
+    // A copy that archived here leaves a higher timeline behind; the source's own end is in another directory then.
+    let mut newest: BTreeMap<&str, &str> = BTreeMap::new();
+    for directory in &directories {
+        newest.insert(&directory[..directory.len().min(TIMELINE_END)], directory);
+    }
+    let newest: Vec<&str> = newest.into_values().rev().take(TIMELINES).collect();
     // What the newest backup needs to become consistent lies at its begin, which may be some directories back.
     if let Some(begin) = begin
-        && format!("wals/{}/", begin.directory(size)) != *newest
+        && !newest.contains(&format!("wals/{}/", begin.directory(size)).as_str())
         && budget.spend()
     {
         let prefix = format!("wals/{}/", begin.directory(size));
@@ -58,18 +69,20 @@ pub(super) async fn newest_wal(
         let page = store.list(Listing::Level { prefix: &prefix, after: Some(&after) }).await?;
         page.objects.iter().for_each(|object| wal.add(object));
     }
-    let listing = Listing::All { prefix: newest };
-    let mut page = Some(store.list(listing).await?);
-    budget.spend();
-    while let Some(current) = page {
-        current.objects.iter().for_each(|object| wal.add(object));
-        page = None;
-        if current.has_next() {
-            if !budget.spend() {
-                wal.extent = Extent::Unknown;
-                return Ok(());
-            }
-            page = store.next_page(listing, &current).await?;
+    for directory in newest {
+        let listing = Listing::All { prefix: directory };
+        let mut page = if budget.spend() { Some(store.list(listing).await?) } else { None };
+        wal.extent = if page.is_none() { Extent::Unknown } else { wal.extent };
+        while let Some(current) = page {
+            current.objects.iter().for_each(|object| wal.add(object));
+            page = match current.has_next() {
+                true if budget.spend() => store.next_page(listing, &current).await?,
+                true => {
+                    wal.extent = Extent::Unknown;
+                    None
+                }
+                false => None,
+            };
         }
     }
     Ok(())

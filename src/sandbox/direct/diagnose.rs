@@ -28,7 +28,14 @@ const INVALID_RECORD: [&str; 10] = [
 ];
 
 /// A line of the log and what it means: text, blame, summary, hint. The first that occurs decides.
-const KNOWN: [(&str, Blame, &str, &str); 15] = [
+const KNOWN: [(&str, Blame, &str, &str); 16] = [
+    // The path of a tablespace that was made after the base backup; it exists in production only.
+    (
+        "Create this directory for the tablespace",
+        Blame::Environment,
+        "the WAL makes a tablespace at a path that does not exist here",
+        "choose a base backup that is newer than the tablespace",
+    ),
     (
         "No space left on device",
         Blame::Environment,
@@ -209,17 +216,31 @@ fn ended_early(log: &str, inventory: &Inventory, choice: &Choice) -> Finding {
 
 /// The last complaint about a record, and the LSN from which WAL cannot be read.
 pub fn invalid_record(log: &str, size: SegmentSize) -> Option<(String, Lsn)> {
-    log.lines().rev().find_map(|line| {
-        let (_, message) = line.split_once("LOG:  ")?;
-        if !INVALID_RECORD.iter().any(|text| message.contains(text)) {
-            return None;
+    let mut restored_since = None;
+    for line in log.lines().rev() {
+        let Some((_, message)) = line.split_once("LOG:  ") else { continue };
+        if let Some(segment) = restored(message, size) {
+            restored_since = restored_since.max(Some(segment.number));
+            continue;
+        }
+        // What replay got over is no end.
+        if message.contains("successfully skipped") || !INVALID_RECORD.iter().any(|text| message.contains(text)) {
+            continue;
         }
         // Complaints about a page name segment and offset; those about a record end in its LSN.
         let words = message.split(|character: char| !(character.is_ascii_hexdigit() || character == '/'));
         let last = || words.filter(|word| word.contains('/')).filter_map(|word| word.parse().ok()).next_back();
-        let lsn = from_segment_and_offset(message, size).or_else(last)?;
-        Some((message.to_owned(), lsn))
-    })
+        let Some(lsn) = from_segment_and_offset(message, size).or_else(last) else { continue };
+        let was_got_over = restored_since.is_some_and(|number| number > lsn.0 / size.bytes());
+        return (!was_got_over).then(|| (message.to_owned(), lsn));
+    }
+    None
+}
+
+/// `restored log file "000000010000000000000009" from archive`.
+fn restored(message: &str, size: SegmentSize) -> Option<Segment> {
+    let (_, rest) = message.split_once("restored log file \"")?;
+    Segment::parse(rest.split_once('"')?.0, size)
 }
 
 /// `… in log segment 000000010000000000000004, offset 8192` (`WAL segment` and an LSN between since 16).
@@ -232,7 +253,7 @@ fn from_segment_and_offset(message: &str, size: SegmentSize) -> Option<Lsn> {
 }
 
 fn is_severe(line: &str) -> bool {
-    ["FATAL:", "PANIC:", "ERROR:", "DETAIL:", "WARNING:"].iter().any(|severity| line.contains(severity))
+    ["FATAL:", "PANIC:", "ERROR:", "DETAIL:", "HINT:", "WARNING:"].iter().any(|severity| line.contains(severity))
 }
 
 /// The last severe lines, without DETAIL, which may hold rows.
@@ -282,6 +303,15 @@ mod tests {
             Some(0x0900_2000)
         );
         assert_eq!(at("restored log file \"000000010000000000000009\" from archive"), None);
+    }
+
+    #[test]
+    fn a_complaint_that_replay_got_over_is_none() {
+        assert_eq!(at("successfully skipped missing contrecord at 0/9000090, overwritten at 2026-11-21"), None);
+        let complaint = "x LOG:  invalid record length at 0/9000060: wanted 24, got 0\n";
+        let restored = |name: &str| format!("{complaint}x LOG:  restored log file \"{name}\" from archive\n");
+        assert_eq!(invalid_record(&restored("00000001000000000000000A"), SIZE), None);
+        assert!(invalid_record(&restored("000000010000000000000009"), SIZE).is_some(), "asked for again, no better");
     }
 
     #[test]

@@ -111,7 +111,8 @@ impl Server {
                 && let Ok(Some(status)) = child.try_wait()
             {
                 self.child = None;
-                let text = std::fs::read_to_string(log).unwrap_or_default();
+                // A name of production's may be in any encoding.
+                let text = String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()).into_owned();
                 return Arrival::Exited(format!("{text}\npostgres ended: {status}"));
             }
             let mut connected = self.connect("postgres").await;

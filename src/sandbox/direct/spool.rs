@@ -22,6 +22,8 @@ use crate::archive::timeline::History;
 use crate::archive::wal::{Segment, Timeline};
 use crate::drill::progress::Progress;
 
+/// Segments fetched at once. Each may hold four ranges of 4 MiB, and memory stays below 150 MB.
+const MOST_WORKERS: usize = 4;
 /// PostgreSQL's request is a file name and a short path.
 const REQUEST_LIMIT: u64 = 4096;
 
@@ -99,7 +101,7 @@ impl Spool {
             room: Semaphore::new(usize::try_from(room).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)),
         });
         let mut tasks = JoinSet::new();
-        let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+        let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, MOST_WORKERS);
         for _ in 0..workers {
             tasks.spawn(fetch_ahead(Arc::clone(&state)));
         }
@@ -184,7 +186,11 @@ impl State {
 
     /// Fetches a segment whose slot says that it is coming.
     async fn bring(&self, segment: Segment) {
-        let result = self.fetch_segment(segment).await;
+        let mut result = self.fetch_segment(segment).await;
+        // One read is no proof of damage: the object may have been stored anew between two of its ranges.
+        if matches!(result, Err(FetchError::Damaged(_))) {
+            result = self.fetch_segment(segment).await;
+        }
         let slot = match result {
             Ok(()) => Slot::Ready,
             Err(error) => Slot::Failed(error),
