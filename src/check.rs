@@ -16,7 +16,7 @@ use crate::postgres;
 use crate::report::text::count;
 use crate::report::{InventorySummary, Report, SCHEMA_VERSION};
 use crate::source::archiver::{self, Archiver};
-use crate::verdict::{Subject, required, verdict};
+use crate::verdict::{Subject, required, undecided, verdict};
 
 /// How many segments a full check reads the head of.
 const FULL_SAMPLE: usize = 16;
@@ -36,6 +36,7 @@ pub async fn run(plan: &Plan, store: &Store, depth: Depth) -> Report {
     let inventory = examination
         .inventory
         .map(|inventory| InventorySummary::of(&inventory, examination.sampled as u64, examination.requests));
+    let raised = required(plan, Subject::Check);
     Report {
         schema_version: SCHEMA_VERSION,
         walproof_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -46,7 +47,8 @@ pub async fn run(plan: &Plan, store: &Store, depth: Depth) -> Report {
         archive: store.url(),
         started_at,
         finished_at: Timestamp::now(),
-        verdict: verdict(Subject::Check, &examination.findings, &required(plan, Subject::Check)),
+        verdict: verdict(Subject::Check, &examination.findings, &raised),
+        undecided: undecided(Subject::Check, &examination.findings, &raised),
         findings: examination.findings,
         inventory,
         restore: None,
@@ -151,8 +153,11 @@ fn judge_sample(inventory: &Inventory, sampled: Vec<(Segment, Sampled)>) -> Vec<
 async fn observe(plan: &Plan, findings: &mut Vec<Finding>) -> Option<Archiver> {
     let connection = plan.connection.as_ref()?;
     let observed = async {
-        let client = postgres::connect(connection, &connection.database).await.map_err(|error| error.to_string())?;
-        archiver::observe(&client).await.map_err(|error| error.to_string())
+        let client = postgres::connect(connection, &connection.database)
+            .await
+            .map_err(|error| (error.to_string(), error.hint()))?;
+        let role = "is the role of `connection` in pg_monitor?";
+        archiver::observe(&client).await.map_err(|error| (error.to_string(), role))
     };
     match observed.await {
         Ok(archiver) => {
@@ -162,11 +167,9 @@ async fn observe(plan: &Plan, findings: &mut Vec<Finding>) -> Option<Archiver> {
             ));
             Some(archiver)
         }
-        Err(reason) => {
-            findings.push(
-                Finding::not_checked(Code::SourceUnreachable, format!("the source could not be asked: {reason}"))
-                    .hint("does `connection` reach the source from here, with a role in pg_monitor?"),
-            );
+        Err((reason, hint)) => {
+            let summary = format!("the source could not be asked: it {reason}");
+            findings.push(Finding::not_checked(Code::SourceUnreachable, summary).hint(hint));
             None
         }
     }

@@ -87,7 +87,7 @@ pub struct Limits {
     pub drill: Placed<Period>,
     /// Reading the baseline.
     pub baseline: Placed<Period>,
-    /// One statement on the source or on the restored server.
+    /// One statement on the source.
     pub statement: Placed<Period>,
     /// Waiting for one lock on the source.
     pub lock: Placed<Period>,

@@ -19,13 +19,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::archive::store::Store;
 use crate::finding::{Blame, Code, Finding};
-use crate::plan::Plan;
+use crate::plan::{Plan, signed};
+use crate::report::text::duration;
 use crate::report::{Report, SCHEMA_VERSION};
 use crate::sandbox::direct::Sandbox;
 use crate::sandbox::direct::sweep::{Swept, sweep};
-use crate::verdict::{Subject, required, verdict};
+use crate::verdict::{Subject, required, undecided, verdict};
 use evidence::Evidence;
-use progress::Progress;
+use progress::{Progress, Step};
 use prove::{End, prove};
 
 /// What the command line adds to the plan.
@@ -78,17 +79,20 @@ pub async fn run(
             Some(Ok(Ok(Err(End::Because(finding))))) => evidence.add(*finding),
             Some(Ok(Err(panic))) => evidence.add(panicked(panic.as_ref())),
             Some(Err(_)) => evidence.add(
-                Finding::not_checked(Code::RunStopped, format!("limits.drill ({:?}) passed", plan.limits.drill))
-                    .observed(format!("it was about to {}", progress.glance().phase))
-                    .hint("give `limits.drill` more time, or a newer backup with less WAL to replay"),
+                Finding::not_checked(
+                    Code::RunStopped,
+                    format!("limits.drill ({}) passed", duration(signed(plan.limits.drill))),
+                )
+                .observed(format!("it was about to {}", progress.glance().step.text()))
+                .hint("give `limits.drill` more time, or a newer backup with less WAL to replay"),
             ),
             None => evidence.add(
                 Finding::not_checked(Code::RunStopped, "the drill was stopped by a signal")
-                    .observed(format!("it was about to {}", progress.glance().phase)),
+                    .observed(format!("it was about to {}", progress.glance().step.text())),
             ),
         }
     }
-    progress.enter("tear down");
+    progress.enter(Step::TearDown);
     if let Some(mut sandbox) = sandbox {
         if options.keep && sandbox.root().exists() {
             match sandbox.keep(&evidence.superuser, Timestamp::now()) {
@@ -110,6 +114,7 @@ pub async fn run(
     }
     let finished_at = Timestamp::now();
     evidence.finish(plan, finished_at);
+    let raised = required(plan, Subject::Drill);
     Report {
         schema_version: SCHEMA_VERSION,
         walproof_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -120,7 +125,8 @@ pub async fn run(
         archive: store.url(),
         started_at,
         finished_at,
-        verdict: verdict(Subject::Drill, &evidence.findings, &required(plan, Subject::Drill)),
+        verdict: verdict(Subject::Drill, &evidence.findings, &raised),
+        undecided: undecided(Subject::Drill, &evidence.findings, &raised),
         findings: evidence.findings,
         inventory: evidence.inventory,
         restore: evidence.restore,

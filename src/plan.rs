@@ -17,6 +17,9 @@ mod secrets;
 
 pub use secrets::Secrets;
 
+/// Clocks that differ by less than this are taken for equal.
+pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
 /// What one run of one source needs to know.
 #[derive(Debug, Clone)]
 pub struct Plan {

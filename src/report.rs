@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::archive::inventory::Inventory;
 use crate::archive::wal::{Lsn, Segment, Timeline};
 use crate::cli;
-use crate::finding::{Code, Finding, Outcome};
+use crate::finding::{Code, Finding};
 use crate::probe::tables::TableResult;
 use crate::verdict::{Subject, Verdict};
 
@@ -37,6 +37,9 @@ pub struct Report {
     #[schemars(with = "String")]
     pub finished_at: Timestamp,
     pub verdict: Verdict,
+    /// The required codes that were not proven; empty when the verdict is PASS.
+    #[serde(default)]
+    pub undecided: Vec<Code>,
     pub findings: Vec<Finding>,
     /// Absent when the archive could not be listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -177,7 +180,7 @@ impl InventorySummary {
 }
 
 impl Report {
-    /// The exit code of DESIGN.md section 4.
+    /// The exit code of docs/exit-codes.md.
     pub fn exit_code(&self) -> u8 {
         match self.verdict {
             Verdict::Pass if !self.left_behind.is_empty() => cli::EXIT_LEFT_BEHIND,
@@ -198,10 +201,5 @@ impl Report {
 
     pub fn schema() -> serde_json::Value {
         schemars::schema_for!(Report).into()
-    }
-
-    /// Findings that were looked for and not decided.
-    pub fn not_checked(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| finding.outcome == Outcome::NotChecked)
     }
 }

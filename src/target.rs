@@ -6,9 +6,8 @@ use crate::archive::gaps::Gap;
 use crate::archive::inventory::{Backup, Inventory};
 use crate::archive::timeline::History;
 use crate::archive::wal::{Lsn, Segment, Timeline};
-use crate::check::freshness::CLOCK_SKEW;
 use crate::finding::{Blame, Code, Finding};
-use crate::plan::{BackupChoice, Target, signed};
+use crate::plan::{BackupChoice, CLOCK_SKEW, Target, signed};
 use crate::source::baseline::Baseline;
 
 /// What will be restored, and to where.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing_subscriber::EnvFilter;
 
-use crate::drill::progress::{Glance, Progress};
+use crate::drill::progress::{Glance, Progress, Step};
 use crate::report::text;
 
 /// How log lines look.
@@ -71,23 +71,23 @@ fn describe(glance: Glance, (bytes, segments): (u64, u64)) -> String {
         Some(rest) if rate > 0 && rest > 0 => format!(", {} left", text::milliseconds(rest * 1000 / rate)),
         _ => String::new(),
     };
-    match glance.phase {
-        "download the base backup" => format!(
+    match glance.step {
+        Step::Download => format!(
             "{}: {} of about {}, {}/s{}",
-            glance.phase,
+            glance.step.text(),
             text::bytes(glance.bytes),
             text::bytes(glance.bytes_expected.max(glance.bytes)),
             text::bytes(bytes),
             left(glance.bytes, glance.bytes_expected, bytes)
         ),
-        "replay WAL" => format!(
+        Step::Replay => format!(
             "{}: {} of {} segments, {segments}/s{}",
-            glance.phase,
+            glance.step.text(),
             glance.segments,
             glance.segments_expected,
             left(glance.segments, glance.segments_expected, segments)
         ),
-        phase => phase.to_owned(),
+        step => step.text().to_owned(),
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn progress_says_how_much_how_fast_and_how_long() {
-        let glance = Glance { phase: "replay WAL", bytes: 0, bytes_expected: 0, segments: 10, segments_expected: 40 };
+        let glance = Glance { step: Step::Replay, bytes: 0, bytes_expected: 0, segments: 10, segments_expected: 40 };
         assert_eq!(describe(glance, (0, 15)), "replay WAL: 10 of 40 segments, 15/s, 2.0 s left");
     }
 }

@@ -86,19 +86,24 @@ pub fn verdict(subject: Subject, findings: &[Finding], raised: &[Code]) -> Verdi
     if findings.iter().any(Finding::blames_backups) {
         return Verdict::Fail;
     }
-    let satisfied = |&code: &Code| {
+    if undecided(subject, findings, raised).is_empty() { Verdict::Pass } else { Verdict::Inconclusive }
+}
+
+/// The required codes that were not proven.
+pub fn undecided(subject: Subject, findings: &[Finding], raised: &[Code]) -> Vec<Code> {
+    let is_undecided = |&code: &Code| {
         let of_code = || findings.iter().filter(|finding| finding.code == code);
-        let undecided = of_code().any(|finding| match finding.outcome {
+        let in_doubt = of_code().any(|finding| match finding.outcome {
             Outcome::Failed | Outcome::NotChecked => true,
             Outcome::Passed | Outcome::Note => false,
         });
         match if raised.contains(&code) { Weight::Proof } else { weight(subject, code) } {
-            Weight::Proof => !undecided && of_code().any(|finding| finding.outcome == Outcome::Passed),
-            Weight::NoDoubt => !undecided,
-            Weight::Free => true,
+            Weight::Proof => in_doubt || !of_code().any(|finding| finding.outcome == Outcome::Passed),
+            Weight::NoDoubt => in_doubt,
+            Weight::Free => false,
         }
     };
-    if Code::ALL.iter().all(satisfied) { Verdict::Pass } else { Verdict::Inconclusive }
+    Code::ALL.iter().copied().filter(is_undecided).collect()
 }
 
 /// The codes that a plan's `require` raises to proof: those that the subject can decide, and only objectives that are
@@ -127,13 +132,13 @@ impl Requirement {
     }
 }
 
-/// The findings that explain a verdict other than PASS, the decisive ones first.
-pub fn reasons(subject: Subject, findings: &[Finding]) -> Vec<&Finding> {
+/// The findings that explain a verdict other than PASS, the decisive ones first: those that blame the backups, then
+/// those of the required codes that were not proven.
+pub fn reasons<'a>(findings: &'a [Finding], undecided: &[Code]) -> Vec<&'a Finding> {
     let mut reasons: Vec<&Finding> = findings
         .iter()
         .filter(|finding| match finding.outcome {
-            Outcome::Failed => true,
-            Outcome::NotChecked => weight(subject, finding.code) != Weight::Free,
+            Outcome::Failed | Outcome::NotChecked => finding.blames_backups() || undecided.contains(&finding.code),
             Outcome::Passed | Outcome::Note => false,
         })
         .collect();
@@ -206,6 +211,16 @@ mod tests {
             verdict(Subject::Drill, &[Finding::note(Code::ServerUp, "it is said to be up")], &[]),
             Verdict::Inconclusive
         );
+    }
+
+    #[test]
+    fn only_what_decided_is_given_as_the_reason() {
+        let mut findings = proof(Subject::Drill);
+        findings.push(Finding::failed(Code::ObjectiveRecoveryTime, Blame::Source, "it took too long"));
+        findings.push(Finding::not_checked(Code::TableRowCount, "it was locked"));
+        let undecided = undecided(Subject::Drill, &findings, &[]);
+        let reasons: Vec<Code> = reasons(&findings, &undecided).iter().map(|finding| finding.code).collect();
+        assert_eq!((undecided, reasons), (vec![Code::TableRowCount], vec![Code::TableRowCount]));
     }
 
     #[test]

@@ -36,7 +36,6 @@ pub enum Depth {
 
 #[derive(Debug, Clone)]
 pub struct Inventory {
-    pub url: String,
     pub taken_at: Timestamp,
     /// Oldest first.
     pub backups: Vec<Backup>,
@@ -151,11 +150,6 @@ impl Backup {
         self.defect().is_none()
     }
 
-    /// The begun backups of barman 3.19 and later; not yet a fault.
-    pub fn is_running(&self) -> bool {
-        matches!(&self.info, Ok(info) if info.status == Status::Started)
-    }
-
     /// The segments that make the restored copy consistent: from its begin to its end on its own timeline.
     pub fn needed(&self, size: SegmentSize) -> Option<(Timeline, u64, u64)> {
         let info = self.info.as_ref().ok()?;
@@ -197,7 +191,7 @@ impl Inventory {
             Depth::Full => read_histories(store, &wal).await?,
             Depth::Freshness => BTreeMap::new(),
         };
-        Ok(Self { url: store.url(), taken_at, backups, wal, histories, orphans, frozen })
+        Ok(Self { taken_at, backups, wal, histories, orphans, frozen })
     }
 
     pub fn is_empty(&self) -> bool {

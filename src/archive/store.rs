@@ -186,10 +186,6 @@ impl Store {
         format!("s3://{}/{}", self.bucket, self.server_prefix().trim_end_matches('/'))
     }
 
-    pub fn server_name(&self) -> &str {
-        &self.server_name
-    }
-
     /// Requests sent so far, without the SDK's own repetitions.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)

@@ -7,14 +7,12 @@ use crate::archive::inventory::Inventory;
 use crate::archive::wal::Segment;
 use crate::archive::wal_listing::Extent;
 use crate::finding::{Blame, Code, Finding};
-use crate::plan::{Plan, signed};
+use crate::plan::{CLOCK_SKEW, Plan, signed};
 use crate::report::text::{duration, moment};
 use crate::source::archiver::Archiver;
 
 /// What the source calls archived has been stored for at least as long as this, or never was.
 const UPLOAD_GRACE: SignedDuration = SignedDuration::from_mins(1);
-/// Clocks that differ by less than this are taken for equal.
-pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 pub fn judge(plan: &Plan, inventory: &Inventory, archiver: Option<&Archiver>, now: Timestamp) -> Vec<Finding> {
     let mut findings = vec![wal(plan, inventory, archiver, now)];

@@ -10,7 +10,7 @@ use crate::archive::store::Store;
 use crate::archive::wal::Segment;
 use crate::check;
 use crate::finding::{Blame, Code, Finding};
-use crate::plan::Plan;
+use crate::plan::{Plan, signed};
 use crate::source::baseline::Baseline;
 use crate::target;
 
@@ -60,7 +60,7 @@ pub async fn await_archive(
             ));
         }
         if started.elapsed() >= limit {
-            let waited = crate::report::text::milliseconds(super::evidence::milliseconds(limit));
+            let waited = crate::report::text::duration(signed(limit));
             let summary = format!("segment {name}, which holds the baseline's LSN, was not archived within {waited}");
             return Ok(Awaited::Short(
                 inventory,

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::prove::document;
 use crate::archive::inventory::{Depth, Inventory};
 use crate::archive::store::Store;
 use crate::check;
-use crate::finding::{Blame, Code, Finding};
-use crate::plan::{Plan, Target};
+use crate::finding::Finding;
+use crate::plan::{Plan, Target, signed};
 use crate::report::text;
 use crate::sandbox::direct::binaries;
-use crate::source::baseline::Baseline;
 use crate::target::{self, Choice};
 
 /// Lists the archive and chooses as the drill would; reads the source never.
@@ -19,12 +19,7 @@ pub async fn preview(plan: &Plan, store: &Store, baseline: Option<&Path>) -> Res
     let now = Timestamp::now();
     let inventory =
         Inventory::take(store, Depth::Full, now).await.map_err(|e| Box::new(check::unreadable(store, &e)))?;
-    let baseline = baseline.map(Baseline::read).transpose().map_err(|error| {
-        Box::new(
-            Finding::failed(Code::BaselineNotCaptured, Blame::Baseline, "the baseline document cannot be used")
-                .observed(crate::error::chain(&error)),
-        )
-    })?;
+    let baseline = baseline.map(|file| document(file, plan)).transpose()?;
     // Without a document the baseline would be read now, so its place is the end of the archive.
     let stand_in = if plan.target == Target::Baseline && baseline.is_none() { &Target::Latest } else { &plan.target };
     let choice = target::choose(&inventory, baseline.as_ref(), stand_in, &plan.backup, now)?;
@@ -37,8 +32,11 @@ pub async fn preview(plan: &Plan, store: &Store, baseline: Option<&Path>) -> Res
             format!("take the baseline of {} (LSN {})", text::moment(baseline.captured_at), baseline.lsn)
         }
         (None, Some(connection)) => format!(
-            "read a baseline from {}:{} as {}, read-only, within {:?}",
-            connection.host, connection.port, connection.user, plan.limits.baseline
+            "read a baseline from {}:{} as {}, read-only, within {}",
+            connection.host,
+            connection.port,
+            connection.user,
+            text::duration(signed(plan.limits.baseline))
         ),
         (None, None) => "compare nothing: there is no `connection` and no --baseline".to_owned(),
     });

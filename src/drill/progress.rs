@@ -3,10 +3,40 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// A step of a drill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Step {
+    #[default]
+    Begin,
+    CheckArchive,
+    ReadBaseline,
+    AwaitArchive,
+    Download,
+    Replay,
+    Probe,
+    TearDown,
+}
+
+impl Step {
+    /// As a person reads it: "it was about to …".
+    pub const fn text(self) -> &'static str {
+        match self {
+            Step::Begin => "begin",
+            Step::CheckArchive => "check the archive",
+            Step::ReadBaseline => "read the baseline",
+            Step::AwaitArchive => "wait for the archive",
+            Step::Download => "download the base backup",
+            Step::Replay => "replay WAL",
+            Step::Probe => "probe the restored server",
+            Step::TearDown => "tear down",
+        }
+    }
+}
+
 /// Shared by everything that moves bytes or segments in one drill.
 #[derive(Debug, Default)]
 pub struct Progress {
-    phase: Mutex<&'static str>,
+    step: Mutex<Step>,
     bytes: AtomicU64,
     bytes_expected: AtomicU64,
     segments: AtomicU64,
@@ -16,7 +46,7 @@ pub struct Progress {
 /// What a terminal shows at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Glance {
-    pub phase: &'static str,
+    pub step: Step,
     pub bytes: u64,
     pub bytes_expected: u64,
     pub segments: u64,
@@ -24,9 +54,9 @@ pub struct Glance {
 }
 
 impl Progress {
-    pub fn enter(&self, phase: &'static str) {
-        *self.phase.lock().expect("no holder of this lock panics") = phase;
-        tracing::info!(phase, "{phase}");
+    pub fn enter(&self, step: Step) {
+        *self.step.lock().expect("no holder of this lock panics") = step;
+        tracing::info!("{}", step.text());
     }
 
     pub fn expect_bytes(&self, bytes: u64) {
@@ -47,7 +77,7 @@ impl Progress {
 
     pub fn glance(&self) -> Glance {
         Glance {
-            phase: *self.phase.lock().expect("no holder of this lock panics"),
+            step: *self.step.lock().expect("no holder of this lock panics"),
             bytes: self.bytes.load(Ordering::Relaxed),
             bytes_expected: self.bytes_expected.load(Ordering::Relaxed),
             segments: self.segments.load(Ordering::Relaxed),

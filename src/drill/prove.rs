@@ -1,5 +1,6 @@
 //! The body of a drill: each line a step. It may stop anywhere; tear-down is the caller's.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,11 +10,12 @@ use super::Options;
 use super::await_archive::{self, Awaited, await_archive};
 use super::evidence::{Evidence, summary};
 use super::probes::probe;
-use super::progress::Progress;
+use super::progress::{Progress, Step};
 use super::restore::restore;
 use crate::archive::inventory::{Backup, Depth, Inventory};
 use crate::archive::store::Store;
 use crate::check;
+use crate::error::chain;
 use crate::finding::{Blame, Code, Finding, Outcome};
 use crate::plan::{Plan, Requirement, Target, signed};
 use crate::report::InventorySummary;
@@ -57,11 +59,11 @@ pub async fn prove(
     evidence: &mut Evidence,
     progress: &Arc<Progress>,
 ) -> Result<(), End> {
-    progress.enter("check the archive");
+    progress.enter(Step::CheckArchive);
     let inventory = gates(plan, store, evidence).await?;
 
-    progress.enter("read the baseline");
-    let (inventory, baseline, awaited) = baseline(plan, store, options, inventory, evidence, progress).await?;
+    progress.enter(Step::ReadBaseline);
+    let (inventory, baseline, is_short) = baseline(plan, store, options, inventory, evidence, progress).await?;
 
     let (inventory, choice) = choose_whole_way(plan, store, inventory, baseline.as_ref(), evidence).await?;
 
@@ -69,11 +71,11 @@ pub async fn prove(
     let inventory = Arc::new(inventory);
     let recovered = restore(plan, store, &inventory, baseline.as_ref(), &choice, sandbox, evidence, progress).await?;
 
-    progress.enter("probe the restored server");
+    progress.enter(Step::Probe);
     let started = Instant::now();
     let archiving_failing = baseline
         .as_ref()
-        .filter(|_| awaited)
+        .filter(|_| is_short)
         .and_then(|baseline| baseline.archiver.as_ref()?.is_failing(baseline.captured_at, plan.freshness.max_wal_age));
     probe(baseline.as_ref(), &choice, &inventory, recovered, sandbox, archiving_failing.as_deref(), evidence).await;
     evidence.phase("probes", started);
@@ -111,28 +113,10 @@ async fn baseline(
     let mut inventory = inventory;
     for attempt in 1..=BASELINES {
         let baseline = match &options.baseline {
-            Some(file) => Some(Baseline::read(file).map_err(|error| {
-                End::because(
-                    Finding::failed(Code::BaselineNotCaptured, Blame::Baseline, "the baseline document cannot be used")
-                        .observed(crate::error::chain(&error))
-                        .hint("write it with `walproof baseline` of this version"),
-                )
-            })?),
+            Some(file) => Some(document(file, plan)?),
             None if plan.connection.is_some() => Some(capture::capture(plan).await?),
             None => None,
         };
-        if let Some(other) = baseline.as_ref().filter(|baseline| baseline.source != plan.source) {
-            return Err(End::because(
-                Finding::failed(
-                    Code::BaselineNotCaptured,
-                    Blame::Baseline,
-                    "the baseline document is another source's",
-                )
-                .expected(format!("a baseline of {}", plan.source))
-                .observed(format!("one of {}", other.source))
-                .hint("name the right document with --baseline, or the right source with --source"),
-            ));
-        }
         let Some(baseline) = baseline else {
             if plan.target == Target::Baseline {
                 return Err(End::because(
@@ -147,7 +131,7 @@ async fn baseline(
             evidence.add(Finding::not_checked(Code::BaselineNotCaptured, "there is no baseline to compare with"));
             return Ok((inventory, None, false));
         };
-        progress.enter("wait for the archive");
+        progress.enter(Step::AwaitArchive);
         match await_archive(plan, store, inventory, &baseline).await? {
             Awaited::Covered(covering) => {
                 describe(&baseline, evidence);
@@ -168,6 +152,24 @@ async fn baseline(
             .map_err(|error| End::because(check::unreadable(store, &error)))?;
     }
     unreachable!("the last attempt returns")
+}
+
+/// The baseline document `file`, which must be of this source.
+pub fn document(file: &Path, plan: &Plan) -> Result<Baseline, Box<Finding>> {
+    let unusable = |observed: String| {
+        Finding::failed(Code::BaselineNotCaptured, Blame::Baseline, "the baseline document cannot be used")
+            .of(file.display().to_string())
+            .observed(observed)
+    };
+    let baseline = Baseline::read(file)
+        .map_err(|error| unusable(chain(&error)).hint("write it with `walproof baseline` of this version"))?;
+    if baseline.source != plan.source {
+        let finding = unusable(format!("it is a baseline of {}", baseline.source))
+            .expected(format!("a baseline of {}", plan.source))
+            .hint("name the right document with --baseline, or the right source with --source");
+        return Err(Box::new(finding));
+    }
+    Ok(baseline)
 }
 
 /// Puts into words what the baseline is worth.
@@ -225,7 +227,14 @@ async fn choose_whole_way(
         };
         let size = inventory.wal.segment_size;
         let name = gap.first_segment().name(size);
-        let is_known = |finding: &Finding| finding.blames_backups() && finding.summary.contains(&name);
+        let is_known = |finding: &Finding| {
+            let objects = [Some(name.as_str()), Some(choice.backup.as_str())];
+            let is_about_it = match finding.code {
+                Code::WalGap | Code::WalMissingForBackup => objects.contains(&finding.object.as_deref()),
+                _ => false,
+            };
+            finding.blames_backups() && is_about_it
+        };
         if evidence.findings.iter().any(is_known) {
             return Err(End::Decided);
         }

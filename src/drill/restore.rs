@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::evidence::{Evidence, milliseconds, summary};
-use super::progress::Progress;
+use super::progress::{Progress, Step};
 use super::prove::End;
 use crate::archive::inventory::Inventory;
 use crate::archive::store::Store;
@@ -92,7 +92,7 @@ pub async fn restore(
     });
 
     let began = Instant::now();
-    progress.enter("download the base backup");
+    progress.enter(Step::Download);
     let ahead = spool::way(inventory, &choice.history, first, choice.last_segment.number);
     let bytes = plan.sandbox.spool;
     let spool = Spool::start(store.clone(), Arc::clone(inventory), ahead, bytes, sandbox, Arc::clone(progress))
@@ -105,7 +105,7 @@ pub async fn restore(
         restore.bytes_unpacked = progress.glance().bytes;
     }
 
-    progress.enter("replay WAL");
+    progress.enter(Step::Replay);
     let replaying = Instant::now();
     prepare(sandbox, info)
         .map_err(|error| End::because(unusable(format!("the data directory could not be prepared: {error}"))))?;

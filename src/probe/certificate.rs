@@ -126,23 +126,25 @@ pub fn missing(baseline: &Baseline, next_xid: u64, switch: Lsn, archiving_failin
             Code::RecoveryTransactionsMissing,
             Blame::Backups,
             format!("transactions of the baseline never reached the archive: {reason}"),
-        ),
+        )
+        .hint("see the source's log for archive_command; every hour adds to what would be lost"),
         // Not yet archived is not the same as lost.
         None if switch < baseline.lsn => Finding::failed(
             Code::RecoveryTransactionsMissing,
             Blame::Source,
             "transactions of the baseline have not reached the archive yet",
-        ),
+        )
+        .hint("this is what would be lost now: lower archive_timeout, or give `limits.archiveWait` more time"),
         None => Finding::failed(
             Code::RecoveryTransactionsMissing,
             Blame::Backups,
             "transactions of the baseline are missing though recovery passed its LSN",
-        ),
+        )
+        .hint("the archive's WAL is not the source's: which server wrote it?"),
     };
     finding
         .expected(format!("transactions up to {largest}"))
         .observed(format!("the copy ends before transaction {next_xid}, at LSN {switch}"))
-        .hint("this is what would be lost now: lower archive_timeout, or give `limits.archiveWait` more time")
 }
 
 #[cfg(test)]

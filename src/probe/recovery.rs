@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 
 use super::not_asked;
 use crate::archive::timeline::{StopLine, StopReason};
-use crate::archive::wal::{Lsn, Segment, SegmentSize, Timeline};
+use crate::archive::wal::{Lsn, Segment, SegmentSize};
 use crate::finding::{Blame, Code, Finding};
 use crate::source::baseline::Baseline;
 use crate::target::{Choice, Stop};
@@ -14,11 +14,10 @@ use crate::target::{Choice, Stop};
 /// What the restored server says of its own recovery.
 #[derive(Debug, Clone)]
 pub struct Recovery {
-    pub timeline: Timeline,
     pub stop: StopLine,
     /// The commit time of the last transaction that was replayed.
     pub last_commit: Option<Timestamp>,
-    /// The first transaction id that belongs to the copy itself: N of DESIGN's certificate.
+    /// The first transaction id that belongs to the copy itself: N in docs/what-is-proven.md.
     pub next_xid: u64,
 }
 
@@ -35,7 +34,7 @@ pub async fn read(client: &Client) -> Result<Recovery, Finding> {
     let stop = StopLine::parse(&history).map_err(|defect| {
         Finding::not_checked(Code::RecoveryStop, format!("the history of timeline {timeline} cannot be read: {defect}"))
     })?;
-    Ok(Recovery { timeline: Timeline(timeline), stop, last_commit, next_xid: u64::try_from(next_xid).unwrap_or(0) })
+    Ok(Recovery { stop, last_commit, next_xid: u64::try_from(next_xid).unwrap_or(0) })
 }
 
 /// Compares the stop with what was chosen. `unreadable` is the server's last complaint about a record, and the LSN from
@@ -134,6 +133,7 @@ fn idle(switch: Lsn, baseline: &Baseline, size: SegmentSize, observed: &str) -> 
 mod tests {
     use super::*;
     use crate::archive::timeline::History;
+    use crate::archive::wal::Timeline;
     use crate::finding::Outcome;
 
     fn stopped(choice_stop: Stop, line: &str) -> Finding {

@@ -53,20 +53,17 @@ pub fn sentences(report: &Report) -> Vec<String> {
             sentences.push("The listing shows WAL arriving, unbroken, and a base backup to start from.".to_owned());
             sentences.push("Listed is not restored: `walproof drill` proves that.".to_owned());
         }
-        (Verdict::Fail | Verdict::Inconclusive, command) => {
-            let reasons = reasons(command, &report.findings);
-            match reasons.first() {
-                Some(first) => {
-                    sentences.push(sentence(&printable(&first.summary)));
-                    sentences.push(format!("{}.", whose_fault(first)));
-                    if let Some(hint) = &first.hint {
-                        let end = if hint.ends_with('?') { "" } else { "." };
-                        sentences.push(format!("To do: {}{end}", printable(hint)));
-                    }
+        (Verdict::Fail | Verdict::Inconclusive, _) => {
+            let reasons = reasons(&report.findings, &report.undecided);
+            if let Some(first) = reasons.first() {
+                sentences.push(sentence(&printable(&first.summary)));
+                sentences.push(format!("{}.", whose_fault(first)));
+                if let Some(hint) = &first.hint {
+                    sentences.push(sentence(&format!("To do: {}", printable(hint))));
                 }
-                None => {
-                    sentences.push("Something that is required was never looked at, so nothing is proven.".to_owned());
-                }
+            } else {
+                let missing: Vec<&str> = report.undecided.iter().map(|code| code.title()).collect();
+                sentences.push(format!("Nothing shows that {}.", missing.join(", or that ")));
             }
         }
     }

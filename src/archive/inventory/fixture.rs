@@ -50,7 +50,6 @@ pub fn inventory(backups: &[(u32, u64)], segments: &[(u32, RangeInclusive<u64>)]
     }
     wal.finish();
     Inventory {
-        url: "s3://b/s".into(),
         taken_at: now(),
         backups: backups.iter().map(|&(timeline, number)| backup(timeline, number)).collect(),
         wal,

@@ -118,12 +118,12 @@ pub fn exited(log: &str, served: &Served, inventory: &Inventory, choice: &Choice
     if let Some((name, error)) = &served.failure {
         return not_served(name, error);
     }
-    let excerpt = excerpt(log);
     if log.contains("recovery ended before configured recovery target was reached") {
-        return ended_early(log, inventory, choice).hint_if_none(&excerpt);
+        return ended_early(log, inventory, choice);
     }
+    let excerpt = excerpt(log);
     for (text, blame, summary, hint) in KNOWN {
-        if log.lines().any(|line| is_severe(line) && line.contains(text)) || log.contains(&format!("FATAL:  {text}")) {
+        if log.lines().any(|line| is_severe(line) && line.contains(text)) {
             return Finding::failed(Code::ServerUp, blame, format!("the server did not come up: {summary}"))
                 .expected("recovery to the target and promotion")
                 .observed(excerpt)
@@ -266,13 +266,6 @@ fn excerpt(log: &str) -> String {
     let from = lines.len().saturating_sub(LOG_LINES);
     let message = |line: &&str| line.split_once("] ").map_or(*line, |(_, message)| message).to_owned();
     lines[from..].iter().map(message).collect::<Vec<_>>().join(" | ")
-}
-
-impl Finding {
-    fn hint_if_none(mut self, observed: &str) -> Self {
-        self.observed.get_or_insert_with(|| observed.to_owned());
-        self
-    }
 }
 
 #[cfg(test)]

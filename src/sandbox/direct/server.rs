@@ -157,12 +157,4 @@ impl Server {
     pub fn leave_running(mut self) {
         self.child = None;
     }
-
-    pub fn socket_directory(&self) -> &Path {
-        &self.socket_directory
-    }
-
-    pub fn superuser(&self) -> &str {
-        &self.superuser
-    }
 }

@@ -122,17 +122,10 @@ impl Spool {
 
 /// The segments of the way in replay's order: of each number the newest timeline that has it.
 pub fn way(inventory: &Inventory, history: &History, first: u64, last: u64) -> Vec<Segment> {
-    let size = inventory.wal.segment_size;
-    let spans = history.spans();
-    let on_timeline = |number: u64| {
-        spans
-            .iter()
-            .rev()
-            .filter(|span| span.begin.0 / size.bytes() <= number)
-            .map(|span| Segment { timeline: span.timeline, number })
-            .find(|&segment| inventory.wal.run_of(segment).is_some())
-    };
-    (first..=last).filter_map(on_timeline).collect()
+    let is_listed = |segment: &Segment| inventory.wal.run_of(*segment).is_some();
+    let of_number =
+        |number| history.candidates(number, inventory.wal.segment_size).into_iter().find(|segment| is_listed(segment));
+    (first..=last).filter_map(of_number).collect()
 }
 
 async fn fetch_ahead(state: Arc<State>) {
