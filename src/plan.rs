@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use schemars::JsonSchema;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 
 use crate::archive::wal::Lsn;
 
@@ -121,8 +119,7 @@ pub struct Objectives {
 }
 
 /// Where recovery must stop.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Exactly at the baseline's LSN.
     Baseline,
@@ -130,7 +127,7 @@ pub enum Target {
     Latest,
     /// This long before the run.
     Before(Duration),
-    Time(#[schemars(with = "String")] Timestamp),
+    Time(Timestamp),
     Lsn(Lsn),
     Xid(u64),
     Name(String),

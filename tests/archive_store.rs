@@ -19,15 +19,6 @@ fn check(s3: &S3, depth: &str) -> Outcome {
     Walproof::new(s3, SERVER).run(&["check", "--depth", depth, "--output", "json"])
 }
 
-/// The finding with this code and outcome.
-#[track_caller]
-fn finding(outcome: &Outcome, code: &str, kind: &str) -> Value {
-    let report = outcome.report();
-    let mut findings = report["findings"].as_array().unwrap().iter();
-    let found = findings.find(|finding| finding["code"] == code && finding["outcome"] == kind);
-    found.unwrap_or_else(|| panic!("no {kind} finding {code}\n{outcome}")).clone()
-}
-
 #[track_caller]
 fn observed(finding: &Value) -> &str {
     finding["observed"].as_str().unwrap_or_else(|| panic!("nothing observed: {finding:#}"))
@@ -69,7 +60,7 @@ fn every_page_of_a_listing_is_seen() {
     let outcome = check(&s3, "full");
     assert_eq!(outcome.report()["inventory"]["segments"], archive.segments().len(), "{outcome}");
     assert!(archive.segments().len() > 2500);
-    finding(&outcome, "wal.gap", "passed");
+    outcome.finding("wal.gap", "passed");
 
     s3.forget_requests();
     let outcome = check(&s3, "freshness");
@@ -87,7 +78,7 @@ fn a_gap_at_the_border_of_two_pages_is_seen() {
     }
     let outcome = check(&archive.serve(), "full");
     assert_eq!(outcome.exit_code, 1, "{outcome}");
-    let gap = finding(&outcome, "wal.gap", "failed");
+    let gap = outcome.finding("wal.gap", "failed");
     for key in border {
         let name = key.rsplit('/').next().unwrap().trim_end_matches(".gz");
         assert!(observed(&gap).contains(name), "{name} is not in {gap:#}");
@@ -102,7 +93,7 @@ fn a_segment_under_two_extensions_is_noted() {
     archive.replace(key.trim_end_matches(".gz"), &plain);
     let outcome = check(&archive.serve(), "full");
     assert_eq!(outcome.exit_code, 0, "{outcome}");
-    assert_eq!(observed(&finding(&outcome, "wal.duplicate", "note")), archive.segments()[2]);
+    assert_eq!(observed(&outcome.finding("wal.duplicate", "note")), archive.segments()[2]);
 }
 
 #[test]
@@ -113,8 +104,8 @@ fn an_empty_object_is_found_and_counts_as_a_missing_segment() {
     let archive = archive.aged(Duration::from_hours(1));
     let outcome = check(&archive.serve(), "full");
     assert_eq!(outcome.exit_code, 1, "{outcome}");
-    assert!(observed(&finding(&outcome, "wal.zero_length", "failed")).contains(&segment), "{outcome}");
-    assert!(observed(&finding(&outcome, "wal.gap", "failed")).contains(&segment), "{outcome}");
+    assert!(observed(&outcome.finding("wal.zero_length", "failed")).contains(&segment), "{outcome}");
+    assert!(observed(&outcome.finding("wal.gap", "failed")).contains(&segment), "{outcome}");
 }
 
 #[test]
@@ -128,5 +119,5 @@ fn an_uncompressed_segment_of_the_wrong_size_fails_the_backups() {
     archive.replace(key.trim_end_matches(".gz"), &plain);
     let outcome = check(&archive.serve(), "full");
     assert_eq!(outcome.exit_code, 1, "{outcome}");
-    assert!(observed(&finding(&outcome, "wal.wrong_size", "failed")).contains(&segment), "{outcome}");
+    assert!(observed(&outcome.finding("wal.wrong_size", "failed")).contains(&segment), "{outcome}");
 }

@@ -5,12 +5,8 @@
 use std::fmt;
 use std::io::{self, BufRead, Cursor, Read};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 /// How an object is compressed. It may differ from object to object in one archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Compression {
     None,
     Gzip,

@@ -3,9 +3,6 @@
 
 use std::fmt;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::wal::{Lsn, Segment, SegmentSize, Timeline};
 
 /// A timeline and those it descends from.
@@ -131,7 +128,7 @@ fn lines(text: &str) -> impl DoubleEndedIterator<Item = (usize, &str)> {
 }
 
 /// Where recovery really stopped: the last line of the history file that promotion wrote.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StopLine {
     /// The timeline that was recovered along.
     pub parent: Timeline,
@@ -151,8 +148,7 @@ impl StopLine {
 }
 
 /// Why recovery stopped, in the forms of PostgreSQL's `getRecoveryStopReason`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StopReason {
     /// Names the record that was *not* replayed any more, which lies at or behind the target.
     BeforeLsn(Lsn),

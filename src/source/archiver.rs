@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -13,10 +12,9 @@ use crate::error::Reason;
 use crate::postgres::reason;
 
 /// One observation. The counters are those of `pg_stat_archiver`, which are per server and empty on a standby.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Archiver {
     /// By the source's clock.
-    #[schemars(with = "String")]
     pub observed_at: Timestamp,
     #[serde(default)]
     pub in_recovery: bool,
@@ -27,16 +25,13 @@ pub struct Archiver {
     pub timeline: Timeline,
     pub archive_mode: String,
     pub last_archived_segment: Option<String>,
-    #[schemars(with = "Option<String>")]
     pub last_archived_at: Option<Timestamp>,
     pub failed_count: u64,
     pub last_failed_segment: Option<String>,
-    #[schemars(with = "Option<String>")]
     pub last_failed_at: Option<Timestamp>,
     /// How many finished files wait to be archived. Absent when the role may not look (it needs `pg_monitor`).
     pub ready_count: Option<u64>,
     /// Since when the oldest of them waits.
-    #[schemars(with = "Option<String>")]
     pub oldest_ready_at: Option<Timestamp>,
 }
 

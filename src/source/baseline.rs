@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::archiver::Archiver;
@@ -16,12 +15,11 @@ use crate::finding::Finding;
 /// The version of the document that this program writes, and the only one it reads.
 pub const SCHEMA_VERSION: u32 = 1;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Baseline {
     pub schema_version: u32,
     /// The source's name, as in the configuration.
     pub source: String,
-    #[schemars(with = "String")]
     pub captured_at: Timestamp,
     pub duration_ms: u64,
     pub walproof_version: String,
@@ -43,7 +41,7 @@ pub struct Baseline {
     pub notes: Vec<Finding>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
     /// A decimal number. Text, because JSON's numbers are too short for it.
     pub system_identifier: String,
@@ -65,13 +63,13 @@ pub struct Server {
     pub tablespaces: Vec<TablespaceBaseline>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TablespaceBaseline {
     pub name: String,
     pub oid: u32,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseBaseline {
     pub name: String,
     pub oid: u32,
@@ -84,7 +82,7 @@ pub struct DatabaseBaseline {
     pub sequences: Vec<SequenceBaseline>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableBaseline {
     pub schema: String,
     pub name: String,
@@ -97,7 +95,7 @@ pub struct TableBaseline {
 }
 
 /// The bounds of a date or timestamp column, infinity left out. Both are absent when there is no value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimestampBaseline {
     pub column: String,
     /// As PostgreSQL writes it with `DateStyle` ISO and time zone UTC.
@@ -105,7 +103,7 @@ pub struct TimestampBaseline {
     pub max: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SequenceBaseline {
     pub schema: String,
     pub name: String,
@@ -114,7 +112,7 @@ pub struct SequenceBaseline {
 }
 
 /// What was selected and is not in the baseline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotRead {
     pub database: String,
     /// `schema.table`; absent when it is about the whole database.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How many transactions are named; there may be millions.
@@ -12,9 +11,8 @@ const NAMED: usize = 10;
 const NAMED_RUNNING: u64 = 10_000;
 
 /// A `pg_snapshot`: `xmin:xmax:in progress`. Its xids are 64 bits wide and never wrap.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
 pub struct Snapshot {
     /// Every transaction below this has finished.
     pub xmin: u64,

@@ -6,7 +6,7 @@ use serde_json::json;
 use tar::{EntryType, Header};
 
 use crate::support::Prepared;
-use crate::{Trial, assert_fails, assert_passes, assert_says, data, finding, newest_backup};
+use crate::{Trial, assert_fails, assert_passes, assert_says, data, newest_backup};
 
 #[test]
 fn a_truncated_backup_info_leaves_the_older_backup() {
@@ -17,7 +17,7 @@ fn a_truncated_backup_info_leaves_the_older_backup() {
     let outcome = trial.drill();
     assert_passes(&outcome);
     assert_eq!(outcome.report()["restore"]["backup"], json!(Prepared::get().backups[0]), "{outcome}");
-    let note = finding(&outcome, "backup.not_restorable", "failed");
+    let note = outcome.finding("backup.not_restorable", "failed");
     assert_says(&note, "blame", "unknown");
     assert_says(&note, "summary", newest_backup());
     assert_says(&note, "summary", "backup.info");

@@ -81,21 +81,12 @@ fn assert_fails(outcome: &Outcome, code: &str, blame: &str) -> Value {
     let expected = if blame == "backups" { (1, json!("FAIL")) } else { (2, json!("INCONCLUSIVE")) };
     let report = outcome.report();
     assert_eq!((outcome.exit_code, report["verdict"].clone()), expected, "{outcome}");
-    let failed = finding(outcome, code, "failed");
+    let failed = outcome.finding(code, "failed");
     assert_eq!(failed["blame"], blame, "{outcome}");
     for part in ["summary", "hint"] {
         assert!(failed[part].as_str().is_some_and(|text| !text.is_empty()), "no {part}: {outcome}");
     }
     failed
-}
-
-/// The first finding with this code and outcome.
-#[track_caller]
-fn finding(outcome: &Outcome, code: &str, kind: &str) -> Value {
-    let report = outcome.report();
-    let mut findings = report["findings"].as_array().unwrap().iter();
-    let found = findings.find(|finding| finding["code"] == code && finding["outcome"] == kind);
-    found.unwrap_or_else(|| panic!("no {kind} finding {code}\n{outcome}")).clone()
 }
 
 #[track_caller]

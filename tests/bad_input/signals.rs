@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::process::{eventually, run};
 use crate::support::{Fault, Operation, Outcome, Prepared, Walproof};
-use crate::{Trial, assert_passes, assert_says, finding};
+use crate::{Trial, assert_passes, assert_says};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -95,7 +95,7 @@ fn assert_stops(trial: &Trial, mut drill: Running, signal: Signal) {
     let outcome = drill.end();
     assert!(asked.elapsed() < Duration::from_secs(20), "{:?}\n{outcome}", asked.elapsed());
     assert_eq!(outcome.exit_code, 2, "{outcome}");
-    let stopped = finding(&outcome, "run.stopped", "not_checked");
+    let stopped = outcome.finding("run.stopped", "not_checked");
     assert_says(&stopped, "summary", "stopped by a signal");
     let written: Value = serde_json::from_str(&drill.said("report.json")).unwrap();
     assert_eq!(written, outcome.report());
@@ -213,7 +213,7 @@ fn what_a_killed_drill_left_goes_with_the_next_one_and_is_told() {
     trial.s3.heal();
     let outcome = trial.walproof.run(&["drill", "--output", "json"]);
     assert_passes(&outcome);
-    let swept = finding(&outcome, "sandbox.left_behind", "note");
+    let swept = outcome.finding("sandbox.left_behind", "note");
     assert_eq!(swept["observed"], json!(sandbox), "{outcome}");
     assert!(!is_alive(postmaster));
     // The postmaster told its children to quit, this one too.
@@ -242,7 +242,7 @@ fn a_kept_sandbox_can_be_connected_to_until_its_time_is_over() {
     let outcome = walproof.run(&["drill", "--keep", "--output", "json"]);
     let kept = Kept(walproof);
     assert_passes(&outcome);
-    let note = finding(&outcome, "sandbox.left_behind", "note");
+    let note = outcome.finding("sandbox.left_behind", "note");
     let observed = note["observed"].as_str().unwrap();
     let (command, until) = observed.split_once("   ").unwrap_or_else(|| panic!("{observed}"));
     assert!(command.starts_with("psql -h ") && until.starts_with("(until "), "{observed}");

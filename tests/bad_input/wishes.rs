@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::support::Prepared;
-use crate::{Trial, assert_fails, assert_says, finding};
+use crate::{Trial, assert_fails, assert_says};
 
 #[test]
 fn a_target_before_the_oldest_backup_lies_outside_the_window() {
@@ -86,7 +86,7 @@ fn a_baseline_of_another_system_never_passes() {
         with_document(|text| edited(&text, "/server/system_identifier", json!("7000000000000000001")));
     let outcome = trial.drill();
     assert_ne!(outcome.exit_code, 0, "{outcome}");
-    let stranger = finding(&outcome, "server.identity", "failed");
+    let stranger = outcome.finding("server.identity", "failed");
     assert_says(&stranger, "expected", "7000000000000000001");
     assert_says(&stranger, "observed", &Prepared::get().system_identifier.to_string());
 }

@@ -159,6 +159,15 @@ impl Outcome {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON report: {error}\n{self}"))
     }
 
+    /// The first finding with this code and outcome.
+    #[track_caller]
+    pub fn finding(&self, code: &str, outcome: &str) -> Value {
+        let report = self.report();
+        let mut findings = report["findings"].as_array().unwrap_or_else(|| panic!("no findings\n{self}")).iter();
+        let found = findings.find(|finding| finding["code"] == code && finding["outcome"] == outcome);
+        found.unwrap_or_else(|| panic!("no {outcome} finding {code}\n{self}")).clone()
+    }
+
     /// The codes of the findings with this outcome (`passed`, `failed`, …) in the report.
     #[track_caller]
     pub fn codes(&self, outcome: &str) -> Vec<String> {

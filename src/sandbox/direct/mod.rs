@@ -178,15 +178,17 @@ impl Sandbox {
         left
     }
 
-    /// Leaves the sandbox as it is for a person to look at; a later run sweeps it after a day.
-    /// Returns the command that connects.
+    /// Leaves the sandbox as it is for a person to look at; a later run sweeps it after a day. Returns where it is, and
+    /// the command that connects when its server is up.
     pub fn keep(mut self, superuser: &str, now: Timestamp) -> std::io::Result<String> {
         let until = now + KEPT_FOR;
         std::fs::write(self.root.join(sweep::LOCK), format!("{} {until}\n", sweep::KEEP_UNTIL))?;
-        if let Some(server) = self.server.take() {
-            server.leave_running();
+        let root = self.root.display();
+        if !self.server.take().is_some_and(Server::leave_running) {
+            return Ok(format!("{root} (until {until})"));
         }
-        Ok(format!("psql -h {} -U {superuser} postgres   (until {until})", self.socket_directory().display()))
+        let socket = self.socket_directory();
+        Ok(format!("psql -h {} -U {superuser} postgres   (until {until}, in {root})", socket.display()))
     }
 }
 

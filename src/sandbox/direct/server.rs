@@ -153,8 +153,8 @@ impl Server {
         }
     }
 
-    /// Lets the server outlive this program.
-    pub fn leave_running(mut self) {
-        self.child = None;
+    /// Lets the server outlive this program. False when there is none to do so.
+    pub fn leave_running(mut self) -> bool {
+        self.child.take().is_some()
     }
 }
