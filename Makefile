@@ -13,7 +13,7 @@ demo: setup ## The main job on real input: PASS on a whole archive, FAIL on a br
 	@cargo run --locked --quiet --example demo
 
 test: setup ## All tests
-	cargo test --locked
+	cargo test --locked --no-fail-fast
 
 lint: ## Formatting, and clippy with warnings denied
 	cargo fmt --check

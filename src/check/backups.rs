@@ -2,6 +2,7 @@
 
 use crate::archive::backup_info::{BackupInfo, Status};
 use crate::archive::inventory::{Backup, Inventory, NoInfo};
+use crate::archive::wal_listing::Extent;
 use crate::finding::{Blame, Code, Finding};
 use crate::report::text::count;
 use crate::target;
@@ -23,6 +24,13 @@ pub fn judge(inventory: &Inventory, earlier: Option<&Inventory>) -> Vec<Finding>
                 format!("complete base backups: {} of {}", restorable.len(), inventory.backups.len()),
             )
             .of(&newest.id),
+        ),
+        None if inventory.wal.extent != Extent::All => findings.push(
+            Finding::not_checked(
+                Code::BackupNone,
+                "none of the newest base backups is complete; older ones were not looked at",
+            )
+            .hint("`--depth full` looks at all of them"),
         ),
         None => findings.push(*target::no_backup(inventory)),
     }

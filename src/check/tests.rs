@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{freshness, wal};
+use super::{backups, freshness, wal};
 use crate::archive::compression::Compression;
 use crate::archive::inventory::Inventory;
 use crate::archive::inventory::fixture::{SIZE, inventory, now};
 use crate::archive::timeline::History;
 use crate::archive::wal::{Lsn, Segment, Timeline};
-use crate::archive::wal_listing::HistoryObject;
+use crate::archive::wal_listing::{Extent, HistoryObject};
 use crate::config::Config;
 use crate::finding::{Blame, Code, Finding, Outcome};
 use crate::plan::{Plan, Secrets};
@@ -205,4 +205,13 @@ fn a_gap_before_a_fork_is_seen_before_the_new_timeline_has_wal() {
     let mut broken = after_failover();
     broken.wal.timelines = inventory(&[], &[(1, 3..=4), (1, 6..=9)]).wal.timelines;
     assert_eq!(wal::gaps(&broken, Timeline(2)).iter().map(|gap| gap.first).collect::<Vec<_>>(), [5]);
+}
+
+#[test]
+fn a_short_listing_does_not_prove_that_there_is_no_backup() {
+    let mut seen = inventory(&[], &[(1, 3..=9)]);
+    let outcome = |seen: &Inventory| backups::judge(seen, None)[0].outcome;
+    assert_eq!(outcome(&seen), Outcome::Failed);
+    seen.wal.extent = Extent::End;
+    assert_eq!(outcome(&seen), Outcome::NotChecked, "only the newest two were looked at");
 }
