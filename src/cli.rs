@@ -18,7 +18,7 @@ use crate::report::{Report, text};
 use crate::sandbox::direct::sweep::{Swept, sweep};
 use crate::source::capture;
 use crate::telemetry::{self, LogFormat};
-use crate::{check, finding::Finding};
+use crate::{check, finding::Finding, whole_file};
 
 /// The exit codes of docs/exit-codes.md.
 pub const EXIT_OK: u8 = 0;
@@ -268,21 +268,12 @@ impl OutputArgs {
             OutputFormat::Json => print(&report.json())?,
         }
         if let Some(file) = &self.report_file
-            && let Err(error) = write_whole(file, &report.json())
+            && let Err(error) = whole_file::write(file, &report.json())
         {
             fail(&Error::new(format!("write the report to {}", file.display())).because(error), EXIT_OK);
         }
         Ok(report.exit_code())
     }
-}
-
-/// Writes beside the file and renames, so that a reader never sees half of it.
-pub fn write_whole(file: &Path, content: &str) -> std::io::Result<()> {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".part");
-    let beside = PathBuf::from(name);
-    std::fs::write(&beside, content)?;
-    std::fs::rename(&beside, file)
 }
 
 fn not_done(doing: &str, finding: &Finding) -> Error {

@@ -24,3 +24,4 @@ pub mod cli;
 pub mod error;
 pub mod postgres;
 pub mod telemetry;
+pub mod whole_file;

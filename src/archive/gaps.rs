@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::timeline::{History, Span};
+use super::timeline::History;
 use super::wal::{Segment, SegmentSize, Timeline};
 use super::wal_listing::{Run, WalListing};
 
@@ -52,26 +52,26 @@ impl Gap {
 pub fn gaps(listing: &WalListing, history: &History, from: u64, to: u64) -> Vec<Gap> {
     let size = listing.segment_size;
     let spans = history.spans();
-    let mut covers: Vec<(u64, u64, &Run, Timeline)> = Vec::new();
+    let mut covers: Vec<(u64, u64, &Run)> = Vec::new();
     for span in &spans {
-        let (first, last) = numbers(span, size);
+        let (first, last) = span.segments(size);
         for run in listing.timelines.get(&span.timeline).into_iter().flatten() {
             let (begin, end) = (run.first.max(first), run.last.min(last));
             if begin <= end {
-                covers.push((begin, end, run, span.timeline));
+                covers.push((begin, end, run));
             }
         }
     }
     covers.sort_by_key(|&(begin, end, ..)| (begin, end));
 
     let owner = |number: u64| {
-        let owning = spans.iter().rev().find(|span| numbers(span, size).0 <= number);
+        let owning = spans.iter().rev().find(|span| span.segments(size).0 <= number);
         owning.map_or(history.timeline, |span| span.timeline)
     };
     let mut found = Vec::new();
     let mut next = from;
     let mut before = None;
-    for (begin, end, run, _) in covers {
+    for (begin, end, run) in covers {
         if next > to {
             break;
         }
@@ -89,12 +89,6 @@ pub fn gaps(listing: &WalListing, history: &History, from: u64, to: u64) -> Vec<
         found.push(Gap { timeline: owner(next), first: next, last: to, before, after: None });
     }
     found
-}
-
-/// The segment numbers that a span touches.
-fn numbers(span: &Span, size: SegmentSize) -> (u64, u64) {
-    let first = span.begin.0 / size.bytes();
-    (first, span.end.map_or(u64::MAX, |end| end.0 / size.bytes()))
 }
 
 #[cfg(test)]

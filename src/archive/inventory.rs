@@ -153,9 +153,8 @@ impl Backup {
     /// The segments that make the restored copy consistent: from its begin to its end on its own timeline.
     pub fn needed(&self, size: SegmentSize) -> Option<(Timeline, u64, u64)> {
         let info = self.info.as_ref().ok()?;
-        let (begin, end) = (info.begin_lsn?, info.end_lsn?);
-        // An end on a segment's border needs nothing of the segment that begins there.
-        Some((info.timeline?, begin.0 / size.bytes(), end.0.saturating_sub(1) / size.bytes()))
+        let (timeline, begin, end) = (info.timeline?, info.begin_lsn?, info.end_lsn?);
+        Some((timeline, begin.0 / size.bytes(), Segment::ending_at(timeline, end, size).number))
     }
 
     /// True when recovery along `history` can start from this backup: its timeline is the history's own or an ancestor,

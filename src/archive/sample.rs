@@ -10,10 +10,7 @@ use super::inventory::Inventory;
 use super::layout;
 use super::store::{Store, StoreError};
 use super::timeline::History;
-use super::wal::{Segment, verify_first_page};
-
-/// The first page's long header.
-const HEADER_BYTES: usize = 40;
+use super::wal::{PageHeader, Segment, verify_first_page};
 
 /// Enough compressed bytes for any codec to give the header: bzip2 decompresses blocks of up to 900 kB.
 const HEAD_BYTES: u64 = 1 << 20;
@@ -36,10 +33,9 @@ pub fn choose(inventory: &Inventory, history: &History, most: usize) -> Vec<Segm
     let mut edges = BTreeSet::new();
     let mut between = BTreeSet::new();
     for span in history.spans() {
-        let first = (span.begin.0 / size.bytes()).max(from);
-        let last = span.end.map_or(u64::MAX, |end| end.0 / size.bytes());
+        let (begin, end) = span.segments(size);
         for run in inventory.wal.timelines.get(&span.timeline).into_iter().flatten() {
-            let (first, last) = (run.first.max(first), run.last.min(last));
+            let (first, last) = (run.first.max(begin).max(from), run.last.min(end));
             if first > last {
                 continue;
             }
@@ -79,10 +75,10 @@ async fn head(store: &Store, inventory: &Inventory, segment: Segment) -> Sampled
     };
     let system_identifier = inventory.system_identifier();
     let reader = std::io::Cursor::new(bytes);
-    let mut header = Vec::with_capacity(HEADER_BYTES);
-    let decoded = compression::open(codec, reader)
-        .map_err(|error| error.to_string())
-        .and_then(|decoder| decoder.take(HEADER_BYTES as u64).read_to_end(&mut header).map_err(|e| e.to_string()));
+    let mut header = Vec::with_capacity(PageHeader::LENGTH);
+    let decoded = compression::open(codec, reader).map_err(|error| error.to_string()).and_then(|decoder| {
+        decoder.take(PageHeader::LENGTH as u64).read_to_end(&mut header).map_err(|e| e.to_string())
+    });
     match decoded {
         Err(reason) => Sampled::Wrong(format!("it cannot be decompressed: {reason}")),
         Ok(_) => match verify_first_page(&header, segment, size, system_identifier) {

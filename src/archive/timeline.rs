@@ -96,9 +96,16 @@ impl History {
         self.spans()
             .iter()
             .rev()
-            .filter(|span| span.begin.0 / size.bytes() <= number)
+            .filter(|span| span.segments(size).0 <= number)
             .map(|span| Segment { timeline: span.timeline, number })
             .collect()
+    }
+}
+
+impl Span {
+    /// The first and the last segment number that the span touches.
+    pub fn segments(&self, size: SegmentSize) -> (u64, u64) {
+        (self.begin.0 / size.bytes(), self.end.map_or(u64::MAX, |end| end.0 / size.bytes()))
     }
 }
 

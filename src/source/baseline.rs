@@ -11,6 +11,7 @@ use super::snapshot::Snapshot;
 use crate::archive::wal::{Lsn, SegmentSize, Timeline};
 use crate::error::{Error, Reason};
 use crate::finding::Finding;
+use crate::whole_file;
 
 /// The version of the document that this program writes, and the only one it reads.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -147,12 +148,8 @@ impl Baseline {
 
     /// Writes the document whole or not at all.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
-        let failed =
-            |error: std::io::Error| Error::new(format!("write the baseline {}", path.display())).because(error);
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(".partial");
-        std::fs::write(&partial, self.json()).map_err(failed)?;
-        std::fs::rename(&partial, path).map_err(failed)
+        whole_file::write(path, &self.json())
+            .map_err(|error| Error::new(format!("write the baseline {}", path.display())).because(error))
     }
 
     /// The document as text.

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
+use crate::support::archive::files;
 use crate::support::prepared::SERVER;
 use crate::support::{ArchiveCopy, Operation, Outcome, Postgres, Prepared, S3, Walproof};
 
@@ -177,21 +178,12 @@ impl std::fmt::Display for Judged {
 
 /// Every file of the store with its age and content.
 fn objects(root: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
-    let mut found = BTreeMap::new();
-    let mut directories = vec![root.to_owned()];
-    while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                directories.push(path);
-            } else {
-                let modified = fs::metadata(&path).unwrap().modified().unwrap();
-                let content = fs::read(&path).unwrap();
-                found.insert(path, (modified, content));
-            }
-        }
-    }
-    found
+    let object = |path: PathBuf| {
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        let content = fs::read(&path).unwrap();
+        (path, (modified, content))
+    };
+    files(root).into_iter().map(object).collect()
 }
 
 /// The command lines of all processes that work in a directory or name it.

@@ -230,21 +230,24 @@ fn wal_keys(root: &Path, server: &str) -> Vec<String> {
 }
 
 fn keys(root: &Path) -> Vec<String> {
-    let mut keys = Vec::new();
     let bucket = root.join(BUCKET);
-    let mut directories = vec![bucket.clone()];
+    let key = |path: PathBuf| path.strip_prefix(&bucket).unwrap().to_str().unwrap().to_owned();
+    let mut keys: Vec<String> = files(&bucket).into_iter().map(key).collect();
+    keys.sort();
+    keys
+}
+
+/// Every file below a directory, in no order.
+pub fn files(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut directories = vec![root.to_owned()];
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
-                directories.push(path);
-            } else {
-                keys.push(path.strip_prefix(&bucket).unwrap().to_str().unwrap().to_owned());
-            }
+            if path.is_dir() { directories.push(path) } else { found.push(path) }
         }
     }
-    keys.sort();
-    keys
+    found
 }
 
 /// Copies a directory's tree with its modification times.

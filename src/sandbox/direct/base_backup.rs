@@ -1,12 +1,11 @@
 //! Downloads and unpacks the base backup: several tars at once, each through parallel ranges.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 
 use super::unpack::{UnpackError, Unpacked, unpack};
-use super::{Owner, Sandbox, unusable};
+use super::{Sandbox, unusable};
 use crate::archive::backup_info::BackupInfo;
 use crate::archive::inventory::{Backup, Tar};
 use crate::archive::reader::{ObjectReader, store_error};
@@ -29,12 +28,10 @@ pub async fn restore(
     progress: &Arc<Progress>,
 ) -> Result<Vec<Finding>, Box<Finding>> {
     progress.expect_bytes(info.cluster_size.unwrap_or(backup.bytes));
-    let make = |directory: PathBuf, owner: Option<Owner>| -> std::io::Result<()> {
-        std::fs::create_dir_all(&directory)?;
-        owner.map_or(Ok(()), |owner| std::os::unix::fs::chown(&directory, Some(owner.uid), Some(owner.gid)))
-    };
     for tablespace in &info.tablespaces {
-        make(sandbox.tablespace(tablespace.oid), sandbox.owner())
+        let directory = sandbox.tablespace(tablespace.oid);
+        std::fs::create_dir_all(&directory)
+            .and_then(|()| sandbox.own(&directory))
             .map_err(|error| unusable(format!("the directory of a tablespace could not be made: {error}")))?;
     }
     let unpack_one = |tar: Tar| {

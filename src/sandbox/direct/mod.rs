@@ -121,6 +121,7 @@ impl Sandbox {
         Ok(())
     }
 
+    /// Gives a path to the user who runs PostgreSQL.
     fn own(&self, path: &Path) -> std::io::Result<()> {
         match self.owner {
             Some(owner) => chown(path, Some(owner.uid), Some(owner.gid)),

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{chown, symlink};
+use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -43,18 +43,14 @@ pub enum Arrival {
 /// Makes an unpacked base backup ready to recover under our settings.
 pub fn prepare(sandbox: &Sandbox, info: &BackupInfo) -> io::Result<()> {
     let data = sandbox.data();
-    let own = |path: &Path| match sandbox.owner() {
-        Some(Owner { uid, gid }) => chown(path, Some(uid), Some(gid)),
-        None => Ok(()),
-    };
     let write = |path: PathBuf, content: &str| {
         std::fs::write(&path, content)?;
-        own(&path)
+        sandbox.own(&path)
     };
     // Absent where it was a symbolic link to a volume of its own.
     for directory in [data.join("pg_wal"), data.join("pg_wal/archive_status"), data.join("pg_tblspc")] {
         std::fs::create_dir_all(&directory)?;
-        own(&directory)?;
+        sandbox.own(&directory)?;
     }
     for tablespace in &info.tablespaces {
         symlink(sandbox.tablespace(tablespace.oid), data.join("pg_tblspc").join(tablespace.oid.to_string()))?;

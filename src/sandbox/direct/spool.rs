@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -84,9 +83,7 @@ impl Spool {
         progress: Arc<Progress>,
     ) -> std::io::Result<Self> {
         let listener = UnixListener::bind(sandbox.wal_socket())?;
-        if let Some(owner) = sandbox.owner() {
-            chown(sandbox.wal_socket(), Some(owner.uid), Some(owner.gid))?;
-        }
+        sandbox.own(&sandbox.wal_socket())?;
         progress.expect_segments(ahead.len() as u64);
         let room = (bytes / inventory.wal.segment_size.bytes()).max(2);
         let state = Arc::new(State {
