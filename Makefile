@@ -1,9 +1,9 @@
 # The developer's commands; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench
+.PHONY: help setup demo test lint bench e2e
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 setup: ## Install what is missing (PostgreSQL server programs; barman in .tools)
 	@scripts/setup
@@ -15,9 +15,13 @@ demo: setup ## The main job on real input: PASS on a whole archive, FAIL on a br
 test: setup ## All tests
 	cargo test --locked --no-fail-fast
 
+e2e: ## The drill on a real Kubernetes (KUBECONFIG; scripts/e2e-in-lab has one); FILTER names some cases
+	@scripts/e2e $(FILTER)
+
 lint: ## Formatting, and clippy with warnings denied
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --test e2e -- -D warnings
 
 bench: setup ## Measure speed and memory in a release build
 	cargo build --locked --release --bin walproof --example bench

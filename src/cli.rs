@@ -8,15 +8,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use crate::archive::inventory::Depth;
-use crate::archive::store::Store;
 use crate::config::Config;
 use crate::drill::progress::Progress;
 use crate::drill::{self, preview};
 use crate::error::{Error, Reason};
-use crate::plan::{Plan, Secrets};
+use crate::kubernetes::Kubernetes;
+use crate::plan::{Plan, Sandbox, Secrets};
 use crate::report::{Report, text};
-use crate::sandbox::direct::sweep::{Swept, sweep};
+use crate::sandbox::Swept;
+use crate::sandbox::direct::sweep as direct_sweep;
+use crate::sandbox::operator::sweep as operator_sweep;
 use crate::source::capture;
+use crate::source::reach::Reach;
 use crate::telemetry::{self, LogFormat};
 use crate::{check, finding::Finding, whole_file};
 
@@ -84,6 +87,10 @@ enum Command {
         /// Keep the sandbox for a day and print how to connect to it.
         #[arg(long)]
         keep: bool,
+        /// Go on although this identity could write to production in Kubernetes. Only outside of the cluster, and the
+        /// report says so; `--as` the drill's ServiceAccount is better.
+        #[arg(long)]
+        accept_write_access: bool,
         #[command(flatten)]
         output: OutputArgs,
     },
@@ -115,6 +122,9 @@ struct SourceArgs {
     /// Which of its sources; may be left out when there is one.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
+    /// Act as this user in Kubernetes: system:serviceaccount:NAMESPACE:NAME.
+    #[arg(long = "as", value_name = "USER")]
+    impersonated: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -175,12 +185,12 @@ async fn run(command: Command) -> Result<u8, Error> {
     match command {
         Command::Check { source, depth, output } => {
             let plan = source.plan(Secrets::Read)?;
-            let store = Store::open(&plan.archive).await?;
+            let reach = Reach::of(&plan, source.impersonated()).await?;
             let depth = match depth {
                 DepthArg::Freshness => Depth::Freshness,
                 DepthArg::Full => Depth::Full,
             };
-            output.deliver(&check::run(&plan, &store, depth).await)
+            output.deliver(&check::run(&plan, &reach, depth).await)
         }
         Command::Baseline { source, output_file } => {
             let plan = source.plan(Secrets::Read)?;
@@ -193,26 +203,26 @@ async fn run(command: Command) -> Result<u8, Error> {
         }
         Command::Drill { source, baseline, plan: true, .. } => {
             let plan = source.plan(Secrets::Read)?;
-            let store = Store::open(&plan.archive).await?;
-            let text = preview::preview(&plan, &store, baseline.as_deref()).await;
+            let reach = Reach::of(&plan, source.impersonated()).await?;
+            let text = preview::preview(&plan, &reach, baseline.as_deref()).await;
             print(&text.map_err(|finding| not_done("plan the drill", &finding))?)?;
             Ok(EXIT_OK)
         }
-        Command::Drill { source, baseline, plan: false, keep, output } => {
+        Command::Drill { source, baseline, plan: false, keep, accept_write_access, output } => {
             let plan = source.plan(Secrets::Read)?;
-            let store = Store::open(&plan.archive).await?;
+            let reach = Reach::of(&plan, source.impersonated()).await?;
             let cancel =
                 telemetry::cancel_on_signal().map_err(|error| Error::new("watch for signals").because(error))?;
             let progress = Arc::new(Progress::default());
             let shown = telemetry::show(&progress);
-            let options = drill::Options { baseline, keep };
-            let report = drill::run(&plan, &store, &options, &progress, &cancel).await;
+            let options = drill::Options { baseline, keep, accept_write_access };
+            let report = drill::run(&plan, &reach, &options, &progress, &cancel).await;
             drop(shown);
             output.deliver(&report)
         }
         Command::Sweep { source } => {
             let plan = source.plan(Secrets::LeaveUnread)?;
-            sweep_now(&plan.sandbox.directory)
+            sweep_now(&plan, source.impersonated()).await
         }
         Command::Config { command: ConfigCommand::Schema } => {
             let schema = serde_json::to_string_pretty(&Config::schema()).expect("a schema is JSON");
@@ -229,10 +239,19 @@ async fn run(command: Command) -> Result<u8, Error> {
     }
 }
 
-fn sweep_now(directory: &Path) -> Result<u8, Error> {
-    let swept = sweep(directory, Timestamp::now());
+async fn sweep_now(plan: &Plan, impersonated: Option<&str>) -> Result<u8, Error> {
+    let now = Timestamp::now();
+    let (place, swept) = match &plan.sandbox {
+        Sandbox::Direct(direct) => (direct.directory.display().to_string(), direct_sweep::sweep(&direct.directory, now)),
+        Sandbox::Operator(operator) => {
+            let place = format!("the namespace {}", operator.namespace);
+            let kubernetes = Kubernetes::connect(impersonated).await;
+            let kubernetes = kubernetes.map_err(|error| Error::new(format!("sweep {place}")).because(error))?;
+            (place, operator_sweep::sweep(&kubernetes, &operator.namespace, now).await)
+        }
+    };
     if swept.is_empty() {
-        print(&format!("nothing to sweep in {}\n", directory.display()))?;
+        print(&format!("nothing to sweep in {place}\n"))?;
     }
     let mut left = Vec::new();
     for one in swept {
@@ -244,10 +263,14 @@ fn sweep_now(directory: &Path) -> Result<u8, Error> {
     if left.is_empty() {
         return Ok(EXIT_OK);
     }
-    Err(Error::new(format!("sweep {}", directory.display())).because(Reason(left.join("; "))))
+    Err(Error::new(format!("sweep {place}")).because(Reason(left.join("; "))))
 }
 
 impl SourceArgs {
+    fn impersonated(&self) -> Option<&str> {
+        self.impersonated.as_deref()
+    }
+
     fn plan(&self, secrets: Secrets) -> Result<Plan, Error> {
         let config = Config::read(&self.config)?;
         Plan::for_source(&config, self.source.as_deref(), secrets).map_err(|mistakes| wrong(&self.config, mistakes))

@@ -13,7 +13,7 @@ mod source;
 pub mod units;
 
 pub use source::{
-    Archive, Backup, Connection, Credentials, Database, Freshness, KeyFiles, KeyVariables, Objectives, S3, Source,
+    Archive, Backup, Connection, Credentials, Database, Freshness, FromCluster, KeyFiles, KeyVariables, Objectives, S3, Source,
     Table, Target, Tls,
 };
 
@@ -48,6 +48,45 @@ pub struct Config {
 pub enum Sandbox {
     /// walproof downloads the backup itself and runs PostgreSQL on it, on this machine.
     Direct(Direct),
+    /// CloudNativePG recovers a scratch `Cluster` in a namespace of this Kubernetes, as in a real disaster.
+    Operator(Operator),
+}
+
+/// A restore by the CloudNativePG operator. Needs `archive.fromCluster`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Operator {
+    /// The namespace for scratch clusters: one of its own, never a source's.
+    pub namespace: Placed<String>,
+    /// The image to recover with instead of the source's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_override: Option<Placed<String>>,
+    /// How many times the source's size the scratch volumes have: a repeated recovery keeps the former attempt's files.
+    #[serde(default = "default_storage_factor")]
+    #[schemars(range(min = 1, max = 20))]
+    pub storage_factor: Placed<f64>,
+    /// The application's own check of the restored database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<App>,
+}
+
+/// A program that looks at the restored database as the application does. It gets `DATABASE_URL`, for the role that
+/// owns the application's database; exit code 0 is a pass.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct App {
+    /// Its image.
+    pub image: Placed<String>,
+    /// The program and its arguments. Left out: the image's own.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// How long it may take.
+    #[serde(default = "default_app_limit")]
+    pub limit: Placed<Period>,
+    /// How many of its last lines the report shows. They may hold what the database holds, so none by default.
+    #[serde(default = "default_output_lines")]
+    #[schemars(range(max = 50))]
+    pub output_lines: Placed<u16>,
 }
 
 /// A restore on this machine.
@@ -77,6 +116,8 @@ pub enum Requirement {
     Freshness,
     /// Every part of the baseline was captured exactly.
     ExactBaseline,
+    /// The application's own check.
+    App,
 }
 
 /// How long things may take.
@@ -114,6 +155,18 @@ impl Default for Direct {
     fn default() -> Self {
         Self { directory: None, binaries: None, user: "postgres".to_owned().into(), spool: Size(1 << 30).into() }
     }
+}
+
+fn default_storage_factor() -> Placed<f64> {
+    2.0.into()
+}
+
+fn default_output_lines() -> Placed<u16> {
+    0.into()
+}
+
+fn default_app_limit() -> Placed<Period> {
+    Period::from_seconds(10 * 60).into()
 }
 
 impl Default for Limits {

@@ -12,22 +12,28 @@ pub mod restore;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use crate::archive::store::Store;
 use crate::finding::{Blame, Code, Finding};
-use crate::plan::{Plan, signed};
+use crate::plan::{self, Plan, signed};
 use crate::report::text::duration;
 use crate::report::{Report, SCHEMA_VERSION};
-use crate::sandbox::direct::Sandbox;
-use crate::sandbox::direct::sweep::{Swept, sweep};
+use crate::sandbox::run_id::new_run_id;
+use crate::sandbox::{KEPT_FOR, Sandbox, Swept, direct, operator};
+use crate::source::reach::Reach;
 use crate::verdict::{Subject, required, undecided, verdict};
 use evidence::Evidence;
 use progress::{Progress, Step};
 use prove::{End, prove};
+
+/// From the end of a drill's limit until anybody may take its sandbox for a leftover.
+const TEAR_DOWN_MARGIN: SignedDuration = SignedDuration::from_mins(15);
+/// However long a drill's limit is.
+const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 /// What the command line adds to the plan.
 #[derive(Debug, Clone, Default)]
@@ -36,13 +42,15 @@ pub struct Options {
     pub baseline: Option<PathBuf>,
     /// Leave the sandbox for a person to look at.
     pub keep: bool,
+    /// Go on although the identity could write to production.
+    pub accept_write_access: bool,
 }
 
 /// Runs one drill to its report. Nothing in here can end without tear-down: the body's result and even its panic are
 /// values.
 pub async fn run(
     plan: &Plan,
-    store: &Store,
+    reach: &Reach,
     options: &Options,
     progress: &Arc<Progress>,
     cancel: &CancellationToken,
@@ -51,8 +59,9 @@ pub async fn run(
     let run_id = new_run_id(started_at);
     let mut evidence = Evidence::default();
     let mut left_behind = Vec::new();
+    evidence.extend(reach.findings.iter().cloned());
 
-    for swept in sweep(&plan.sandbox.directory, started_at) {
+    for swept in sweep(plan, reach, started_at).await {
         match swept {
             Swept::Removed(root) => evidence
                 .add(Finding::note(Code::SandboxLeftBehind, "what a killed drill had left was removed").observed(root)),
@@ -60,15 +69,15 @@ pub async fn run(
         }
     }
     // Named before anything is made, so that tear-down depends on no answer.
-    let mut sandbox = match Sandbox::new(&plan.sandbox, &run_id) {
-        Ok(sandbox) => Some(sandbox),
+    let mut sandbox = match name(plan, reach, options, &run_id, started_at) {
+        Ok(sandbox) => sandbox,
         Err(finding) => {
             evidence.add(*finding);
             None
         }
     };
-    if let Some(sandbox) = &mut sandbox {
-        let body = prove(plan, store, options, sandbox, &mut evidence, progress);
+    if let (Some(sandbox), Some(store)) = (&mut sandbox, &reach.store) {
+        let body = prove(plan, reach, store, options, sandbox, &mut evidence, progress);
         let body = tokio::time::timeout(plan.limits.drill, AssertUnwindSafe(body).catch_unwind());
         let end = tokio::select! {
             end = body => Some(end),
@@ -83,18 +92,19 @@ pub async fn run(
                     Code::RunStopped,
                     format!("limits.drill ({}) passed", duration(signed(plan.limits.drill))),
                 )
-                .observed(format!("it was about to {}", progress.glance().step.text()))
+                .observed(doing(progress))
                 .hint("give `limits.drill` more time, or a newer backup with less WAL to replay"),
             ),
             None => evidence.add(
                 Finding::not_checked(Code::RunStopped, "the drill was stopped by a signal")
-                    .observed(format!("it was about to {}", progress.glance().step.text())),
+                    .observed(doing(progress)),
             ),
         }
     }
     progress.enter(Step::TearDown);
     if let Some(mut sandbox) = sandbox {
-        if options.keep && sandbox.root().exists() {
+        evidence.sandbox = sandbox.evidence().await;
+        if options.keep && sandbox.exists() {
             match sandbox.keep(&evidence.superuser, Timestamp::now()) {
                 Ok(command) => {
                     evidence.add(Finding::note(Code::SandboxLeftBehind, "kept on request").observed(command));
@@ -102,7 +112,9 @@ pub async fn run(
                 Err(error) => left_behind.push(format!("the sandbox could not be kept: {error}")),
             }
         } else {
-            left_behind.extend(sandbox.tear_down());
+            let began = Instant::now();
+            left_behind.extend(sandbox.tear_down().await);
+            evidence.phase("tear-down", began);
         }
     }
     if !left_behind.is_empty() {
@@ -122,7 +134,7 @@ pub async fn run(
         run_id,
         source: plan.source.clone(),
         namespace: plan.namespace.clone(),
-        archive: store.url(),
+        archive: reach.archive.clone(),
         started_at,
         finished_at,
         verdict: verdict(Subject::Drill, &evidence.findings, &raised),
@@ -130,16 +142,52 @@ pub async fn run(
         findings: evidence.findings,
         inventory: evidence.inventory,
         restore: evidence.restore,
+        sandbox: evidence.sandbox,
         left_behind,
     }
 }
 
-/// A second and six random digits: unique among the drills of one machine, and a name for everything that one makes.
-pub fn new_run_id(now: Timestamp) -> String {
-    use std::hash::{BuildHasher, Hasher};
-    // The standard library seeds each of these from the operating system's randomness.
-    let random = std::collections::hash_map::RandomState::new().build_hasher().finish() & 0xFF_FFFF;
-    format!("{}-{random:06x}", now.strftime("%Y%m%dt%H%M%Sz"))
+/// Removes what killed drills left in the place of this plan's sandboxes.
+async fn sweep(plan: &Plan, reach: &Reach, now: Timestamp) -> Vec<Swept> {
+    match (&plan.sandbox, &reach.kubernetes) {
+        (plan::Sandbox::Direct(direct), _) => direct::sweep::sweep(&direct.directory, now),
+        (plan::Sandbox::Operator(sandbox), Some(kubernetes)) => {
+            operator::sweep::sweep(kubernetes, &sandbox.namespace, now).await
+        }
+        (plan::Sandbox::Operator(_), None) => Vec::new(),
+    }
+}
+
+/// Names the sandbox; None where there is nothing to make it in.
+fn name(
+    plan: &Plan,
+    reach: &Reach,
+    options: &Options,
+    run_id: &str,
+    now: Timestamp,
+) -> Result<Option<Sandbox>, Box<Finding>> {
+    match (&plan.sandbox, &reach.kubernetes, &reach.source) {
+        (plan::Sandbox::Direct(direct), ..) => Ok(Some(Sandbox::Direct(direct::Sandbox::new(direct, run_id)?))),
+        (plan::Sandbox::Operator(sandbox), Some(kubernetes), Some(source)) => {
+            let kept = if options.keep { KEPT_FOR } else { SignedDuration::ZERO };
+            let expires = now + signed(plan.limits.drill).min(LONGEST_LIFE) + TEAR_DOWN_MARGIN + kept;
+            let source = format!("{}.{}", source.namespace, source.name);
+            let names = operator::names::Names::new(&sandbox.namespace, run_id, &source, expires);
+            let mut sandbox = operator::Sandbox::new(kubernetes.clone(), names);
+            sandbox.is_kept = options.keep;
+            Ok(Some(Sandbox::Operator(sandbox)))
+        }
+        (plan::Sandbox::Operator(_), ..) => Ok(None),
+    }
+}
+
+/// What a run that ends early was about to do, and what it saw last.
+fn doing(progress: &Progress) -> String {
+    let doing = format!("it was about to {}", progress.glance().step.text());
+    match progress.seen() {
+        seen if seen.is_empty() => doing,
+        seen => format!("{doing}; last seen: {seen}"),
+    }
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Finding {
@@ -148,15 +196,4 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Finding {
     Finding::not_checked(Code::RunFailed, "walproof itself failed")
         .observed(text.unwrap_or_else(|| "a panic without a message".to_owned()))
         .hint("this is a bug of walproof's; report it with this text")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sandbox::direct::sweep::is_run_id;
-
-    #[test]
-    fn the_sweep_recognises_the_names_that_runs_give() {
-        assert!(is_run_id(&new_run_id("2026-11-21T12:45:00Z".parse().unwrap())));
-    }
 }

@@ -21,7 +21,9 @@ pub mod check;
 pub mod drill;
 
 pub mod cli;
+pub mod cnpg;
 pub mod error;
+pub mod kubernetes;
 pub mod postgres;
 pub mod telemetry;
 pub mod whole_file;

@@ -13,6 +13,7 @@ mod checks;
 mod completion;
 mod secrets;
 
+pub use archive::{REGION_OF_OTHER_STORES, bucket_and_path};
 pub use secrets::Secrets;
 
 /// Clocks that differ by less than this are taken for equal.
@@ -25,17 +26,35 @@ pub struct Plan {
     pub source: String,
     /// Its Kubernetes namespace, where it has one.
     pub namespace: Option<String>,
-    pub archive: ArchiveLocation,
+    pub archive: Archive,
     pub connection: Option<Connection>,
     pub databases: Databases,
     pub freshness: Freshness,
     pub objectives: Objectives,
     pub target: Target,
     pub backup: BackupChoice,
-    pub sandbox: DirectSandbox,
+    pub sandbox: Sandbox,
     /// What must pass beside the minimum of `verdict.rs`.
     pub require: Vec<Requirement>,
     pub limits: Limits,
+}
+
+/// Where the archive is found.
+#[derive(Debug, Clone)]
+pub enum Archive {
+    S3(ArchiveLocation),
+    FromCluster(FromCluster),
+}
+
+/// The archive that a CloudNativePG `Cluster` in the source's namespace names.
+#[derive(Debug, Clone)]
+pub struct FromCluster {
+    pub namespace: String,
+    pub cluster: String,
+    /// The store's address for walproof itself, where it is not the `Cluster`'s.
+    pub endpoint: Option<String>,
+    /// None means production's own key.
+    pub credentials: Option<Credentials>,
 }
 
 /// A barman-cloud archive in an S3-compatible store.
@@ -48,9 +67,16 @@ pub struct ArchiveLocation {
     /// None means AWS itself.
     pub endpoint: Option<String>,
     pub region: String,
-    /// PEM file of a private certificate authority.
-    pub ca_file: Option<PathBuf>,
+    /// Of a private certificate authority.
+    pub authority: Option<Authority>,
     pub credentials: Credentials,
+}
+
+/// The certificates of an authority, in PEM.
+#[derive(Debug, Clone)]
+pub enum Authority {
+    File(PathBuf),
+    Pem(Vec<u8>),
 }
 
 #[derive(Debug, Clone)]
@@ -79,8 +105,8 @@ pub enum Tls {
     Disabled,
     /// Verified against the operating system's authorities.
     System,
-    /// Verified against the authorities in this PEM file.
-    CaFile(PathBuf),
+    /// Verified against this authority.
+    Authority(Authority),
 }
 
 #[derive(Debug, Clone)]
@@ -151,6 +177,36 @@ pub enum Requirement {
     Freshness,
     /// Every part of the baseline was captured exactly.
     ExactBaseline,
+    /// The application's own check.
+    App,
+}
+
+/// Where the restore happens.
+#[derive(Debug, Clone)]
+pub enum Sandbox {
+    Direct(DirectSandbox),
+    Operator(OperatorSandbox),
+}
+
+/// A scratch `Cluster`, recovered by the operator.
+#[derive(Debug, Clone)]
+pub struct OperatorSandbox {
+    pub namespace: String,
+    pub image_override: Option<String>,
+    /// From 1 to 20.
+    pub storage_factor: f64,
+    pub app: Option<App>,
+}
+
+/// The application's own check.
+#[derive(Debug, Clone)]
+pub struct App {
+    pub image: String,
+    /// Empty means the image's own.
+    pub command: Vec<String>,
+    pub limit: Duration,
+    /// How many of its last lines a report may show.
+    pub output_lines: u16,
 }
 
 #[derive(Debug, Clone)]

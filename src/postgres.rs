@@ -2,6 +2,7 @@
 //! Every session gets the same settings, so that both sides write values the same way.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +13,13 @@ use rustls::{ClientConfig, RootCertStore};
 use secrecy::ExposeSecret;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::chain;
-use crate::plan::{Connection, Tls};
+use crate::plan::{Authority, Connection, Tls};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Covers what the connect limit does not: the TLS handshake and the log-in.
@@ -105,11 +108,7 @@ pub async fn connect(connection: &Connection, database: &str) -> Result<Client, 
 
 /// As [`connect`], with limits of the caller's.
 pub async fn connect_with(connection: &Connection, database: &str, session: Session) -> Result<Client, ConnectError> {
-    let mut config = config(&connection.user, database);
-    config.port(connection.port);
-    if let Some(password) = &connection.password {
-        config.password(password.expose_secret());
-    }
+    let mut config = remote(connection, database);
     // PostgreSQL has no TLS on a Unix socket.
     let tls = if connection.host.starts_with('/') {
         config.host_path(&connection.host);
@@ -119,6 +118,43 @@ pub async fn connect_with(connection: &Connection, database: &str, session: Sess
         tls(&connection.tls)?
     };
     open(config, tls, session).await
+}
+
+/// As [`connect_with`], to this address instead of the one that the host's name stands for.
+pub async fn connect_at(
+    connection: &Connection,
+    address: IpAddr,
+    database: &str,
+    session: Session,
+) -> Result<Client, ConnectError> {
+    let mut config = remote(connection, database);
+    config.host(&connection.host).hostaddr(address);
+    open(config, tls(&connection.tls)?, session).await
+}
+
+/// As [`connect_with`], over a stream that somebody else opened. Only with TLS.
+pub async fn connect_through<S>(
+    connection: &Connection,
+    stream: S,
+    database: &str,
+    session: Session,
+) -> Result<Client, ConnectError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut config = remote(connection, database);
+    config.ssl_mode(SslMode::Require);
+    let Some(mut tls) = tls(&connection.tls)? else {
+        return Err(ConnectError::Tls("a forwarded connection needs TLS".to_owned()));
+    };
+    let Ok(tls) = MakeTlsConnect::<S>::make_tls_connect(&mut tls, &connection.host);
+    bounded(async {
+        let (client, connection) = config.connect_raw(stream, tls).await?;
+        drop(tokio::spawn(connection));
+        client.batch_execute(&session.sql()).await?;
+        Ok(client)
+    })
+    .await
 }
 
 /// Connects to a server on this machine by its Unix socket, without limits and free to write.
@@ -164,6 +200,15 @@ pub async fn rows(client: &Client, sql: &str) -> Result<Vec<SimpleQueryRow>, tok
     Ok(messages.into_iter().filter_map(row).collect())
 }
 
+fn remote(connection: &Connection, database: &str) -> Config {
+    let mut config = config(&connection.user, database);
+    config.port(connection.port);
+    if let Some(password) = &connection.password {
+        config.password(password.expose_secret());
+    }
+    config
+}
+
 fn config(user: &str, database: &str) -> Config {
     let mut config = Config::new();
     config.user(user).dbname(database).application_name("walproof").connect_timeout(CONNECT_LIMIT);
@@ -173,7 +218,7 @@ fn config(user: &str, database: &str) -> Config {
 
 async fn open(mut config: Config, tls: Option<MakeRustlsConnect>, session: Session) -> Result<Client, ConnectError> {
     config.ssl_mode(if tls.is_some() { SslMode::Require } else { SslMode::Disable });
-    let connecting = async {
+    bounded(async {
         // The task ends by itself when its client is dropped; what ended it earlier shows in the client's errors.
         let client = if let Some(tls) = tls {
             let (client, connection) = config.connect(tls).await?;
@@ -186,7 +231,13 @@ async fn open(mut config: Config, tls: Option<MakeRustlsConnect>, session: Sessi
         };
         client.batch_execute(&session.sql()).await?;
         Ok(client)
-    };
+    })
+    .await
+}
+
+async fn bounded(
+    connecting: impl Future<Output = Result<Client, tokio_postgres::Error>>,
+) -> Result<Client, ConnectError> {
     match tokio::time::timeout(HANDSHAKE_LIMIT, connecting).await {
         Ok(connected) => connected.map_err(|error| classify(&error)),
         Err(_) => Err(ConnectError::Unreachable(format!("no answer within {} s", HANDSHAKE_LIMIT.as_secs()))),
@@ -225,11 +276,14 @@ fn tls(tls: &Tls) -> Result<Option<MakeRustlsConnect>, ConnectError> {
                 return Err(ConnectError::Tls("this system has no certificate authorities".to_owned()));
             }
         }
-        Tls::CaFile(file) => {
-            let unusable =
-                |reason: String| ConnectError::Tls(format!("read the authorities in {}: {reason}", file.display()));
-            let certificates = CertificateDer::pem_file_iter(file).map_err(|error| unusable(error.to_string()))?;
-            for certificate in certificates {
+        Tls::Authority(authority) => {
+            let (pem, name) = match authority {
+                Authority::File(file) => (std::fs::read(file), file.display().to_string()),
+                Authority::Pem(pem) => (Ok(pem.clone()), "the Cluster's Secret".to_owned()),
+            };
+            let unusable = |reason: String| ConnectError::Tls(format!("read the authorities in {name}: {reason}"));
+            let pem = pem.map_err(|error| unusable(error.to_string()))?;
+            for certificate in CertificateDer::pem_slice_iter(&pem) {
                 let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
                 roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
             }
@@ -272,7 +326,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_authority_file_that_cannot_be_read_is_a_tls_failure() {
-        let error = tls(&Tls::CaFile("/nonexistent/ca.pem".into())).err();
+        let error = tls(&Tls::Authority(Authority::File("/nonexistent/ca.pem".into()))).err();
         assert!(matches!(&error, Some(ConnectError::Tls(text)) if text.contains("/nonexistent/ca.pem")), "{error:?}");
     }
 }

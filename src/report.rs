@@ -12,6 +12,7 @@ use crate::archive::wal::{Lsn, Segment, Timeline};
 use crate::cli;
 use crate::finding::{Code, Finding};
 use crate::probe::tables::TableResult;
+use crate::sandbox::operator::evidence::SandboxEvidence;
 use crate::verdict::{Subject, Verdict};
 
 /// Raised when a field changes its meaning.
@@ -47,6 +48,9 @@ pub struct Report {
     /// Only of a drill that came so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<Restore>,
+    /// What the operator's sandbox looked like before it was torn down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxEvidence>,
     /// What could not be removed, by name.
     #[serde(default)]
     pub left_behind: Vec<String>,
@@ -95,8 +99,11 @@ pub struct Window {
 /// What a drill restored and measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Restore {
-    /// `direct`: walproof's own restore. The operator's path is another proof.
+    /// `direct`: walproof's own restore; `operator`: CloudNativePG's. Each proves its own path alone.
     pub sandbox: String,
+    /// Where this restore was not the one that a person would do by hand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deviations: Vec<String>,
     pub backup: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]

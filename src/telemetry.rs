@@ -80,7 +80,7 @@ fn describe(glance: Glance, (bytes, segments): (u64, u64)) -> String {
             text::bytes(bytes),
             left(glance.bytes, glance.bytes_expected, bytes)
         ),
-        Step::Replay => format!(
+        Step::Replay | Step::Recover => format!(
             "{}: {} of {} segments, {segments}/s{}",
             glance.step.text(),
             glance.segments,

@@ -65,14 +65,33 @@ pub const fn weight(subject: Subject, code: Code) -> Weight {
             | Code::TargetOutsideWindow
             | Code::SandboxNoSpace
             | Code::SandboxUnusable
+            | Code::AccessCanWrite
+            | Code::OperatorVersion
+            | Code::ImageUnsuitable
+            | Code::SandboxNamespace
+            | Code::SandboxQuota
+            | Code::SandboxPending
+            | Code::NetworkStoreBlocked
+            | Code::RecoveryPaused
+            | Code::AppCheck
             | Code::BackupVanished
             | Code::ServerIsolation
+            | Code::ServerObjects
             | Code::RecoveryTransactionsMissing
             | Code::TableTimestamps
             | Code::SourceMixedServers
             | Code::SourceReplicaLag,
         )
-        | (_, Code::RunStopped | Code::RunFailed) => Weight::NoDoubt,
+        | (
+            _,
+            Code::RunStopped
+            | Code::RunFailed
+            | Code::KubernetesUnreachable
+            | Code::SourceClusterUnreadable
+            | Code::SourceNotSupported
+            | Code::SourcePaused
+            | Code::CredentialsUnusable,
+        ) => Weight::NoDoubt,
 
         _ => Weight::Free,
     }
@@ -113,7 +132,7 @@ pub fn required(plan: &Plan, subject: Subject) -> Vec<Code> {
         Code::ObjectiveRecoveryTime => subject == Subject::Drill && plan.objectives.recovery_time.is_some(),
         Code::ObjectiveRecoveryPoint => subject == Subject::Drill && plan.objectives.recovery_point.is_some(),
         Code::ObjectiveRecoveryWindow => plan.objectives.recovery_window.is_some(),
-        Code::BaselineInexact => subject == Subject::Drill,
+        Code::BaselineInexact | Code::AppCheck => subject == Subject::Drill,
         _ => true,
     };
     plan.require.iter().flat_map(|requirement| requirement.codes()).copied().filter(can_be_decided).collect()
@@ -128,6 +147,7 @@ impl Requirement {
             }
             Requirement::Freshness => &[Code::WalStale, Code::BackupStale],
             Requirement::ExactBaseline => &[Code::BaselineInexact],
+            Requirement::App => &[Code::AppCheck],
         }
     }
 }

@@ -44,7 +44,7 @@ fn plan(server: &Postgres, user: &str, databases: Databases) -> Plan {
             server_name: "test".to_owned(),
             endpoint: None,
             region: "unused".to_owned(),
-            ca_file: None,
+            authority: None,
             credentials: Credentials::Ambient,
         },
         connection: Some(Connection {

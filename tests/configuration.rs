@@ -8,7 +8,9 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use walproof::config::Config;
-use walproof::plan::{BackupChoice, Credentials, Databases, Plan, Requirement, Secrets, Target, Tls};
+use walproof::plan::{
+    Archive, Authority, BackupChoice, Credentials, Databases, Plan, Requirement, Sandbox, Secrets, Target, Tls,
+};
 
 /// The least that can be written.
 const SMALL: &str = "\
@@ -48,6 +50,33 @@ require: [objectives, freshness, exactBaseline]
 limits: {drill: 2h, baseline: 5m, statement: 1m, lock: 500ms, archiveWait: 6m}
 ";
 
+/// The least that a restore by the operator needs.
+const KUBERNETES: &str = "\
+sources:
+- name: app
+  namespace: postgres
+  archive: {fromCluster: {}}
+sandbox: {operator: {namespace: postgres-restore-test}}
+";
+
+const FULL_KUBERNETES: &str = "\
+sources:
+- name: shop
+  namespace: postgres
+  archive:
+    fromCluster:
+      cluster: pal-e-postgres
+      endpoint: http://localhost:9000/
+      credentials: {environment: {accessKeyId: WALPROOF_ID, secretAccessKey: WALPROOF_KEY, sessionToken: WALPROOF_TOKEN}}
+sandbox:
+  operator:
+    namespace: postgres-restore-test
+    imageOverride: postgresql:17.6-system-trixie
+    storageFactor: 1.5
+    app: {image: shop:1, command: [check, --now], limit: 5m, outputLines: 20}
+require: [app]
+";
+
 fn structural_mistakes(text: &str) -> String {
     Config::parse(text, "walproof.yaml").expect_err("the text has mistakes").to_string()
 }
@@ -72,16 +101,18 @@ fn with_line(line: &str) -> String {
 fn what_is_left_out_has_the_documented_defaults() {
     let plan = only_plan(SMALL);
     assert_eq!((plan.source.as_str(), plan.namespace), ("app", None));
-    assert_eq!((plan.archive.bucket.as_str(), plan.archive.path.as_str()), ("wal", ""));
-    assert!(matches!(plan.archive.credentials, Credentials::Ambient));
+    let Archive::S3(archive) = plan.archive else { panic!("it is an s3 archive") };
+    assert_eq!((archive.bucket.as_str(), archive.path.as_str()), ("wal", ""));
+    assert!(matches!(archive.credentials, Credentials::Ambient));
     assert!(plan.connection.is_none());
     assert!(matches!(plan.databases, Databases::All));
     assert_eq!(plan.freshness.max_wal_age, Duration::from_mins(15));
     assert_eq!(plan.freshness.max_backup_age, Duration::from_hours(26));
     assert_eq!(plan.objectives.recovery_time, None);
     assert_eq!((plan.target, plan.backup), (Target::Baseline, BackupChoice::Rotate));
-    assert_eq!((plan.sandbox.user.as_str(), plan.sandbox.spool), ("postgres", 1 << 30));
-    assert_eq!(plan.sandbox.directory, std::env::temp_dir());
+    let Sandbox::Direct(sandbox) = plan.sandbox else { panic!("the direct sandbox is the default") };
+    assert_eq!((sandbox.user.as_str(), sandbox.spool), ("postgres", 1 << 30));
+    assert_eq!(sandbox.directory, std::env::temp_dir());
     assert_eq!(plan.require, []);
     assert_eq!((plan.limits.drill, plan.limits.baseline), (Duration::from_hours(4), Duration::from_mins(10)));
     assert_eq!((plan.limits.statement, plan.limits.lock), (Duration::from_mins(5), Duration::from_secs(2)));
@@ -92,13 +123,15 @@ fn what_is_left_out_has_the_documented_defaults() {
 fn everything_written_arrives_in_the_plan() {
     let plan = only_plan(FULL);
     assert_eq!(plan.namespace.as_deref(), Some("postgres"));
-    assert_eq!((plan.archive.bucket.as_str(), plan.archive.path.as_str()), ("postgres-wal", "clusters"));
-    assert_eq!(plan.archive.endpoint.as_deref(), Some("https://minio.minio:9000"));
-    assert_eq!(plan.archive.region, "us-east-1");
-    assert_eq!(plan.archive.ca_file.as_deref(), Some(Path::new("/etc/minio/ca.crt")));
+    let Archive::S3(archive) = plan.archive else { panic!("it is an s3 archive") };
+    assert_eq!((archive.bucket.as_str(), archive.path.as_str()), ("postgres-wal", "clusters"));
+    assert_eq!(archive.endpoint.as_deref(), Some("https://minio.minio:9000"));
+    assert_eq!(archive.region, "us-east-1");
+    assert!(matches!(archive.authority, Some(Authority::File(file)) if file == Path::new("/etc/minio/ca.crt")));
     let connection = plan.connection.unwrap();
     assert_eq!((connection.port, connection.user.as_str(), connection.database.as_str()), (5433, "walproof", "app"));
-    assert!(matches!(connection.tls, Tls::CaFile(file) if file == Path::new("/etc/postgres/ca.crt")));
+    let Tls::Authority(Authority::File(file)) = connection.tls else { panic!("the authority is a file") };
+    assert_eq!(file, Path::new("/etc/postgres/ca.crt"));
     let Databases::Named(databases) = plan.databases else { panic!("two databases are named") };
     assert!(databases[1].tables.is_none());
     let tables = databases[0].tables.as_ref().unwrap();
@@ -109,11 +142,54 @@ fn everything_written_arrives_in_the_plan() {
     assert_eq!(plan.objectives.recovery_window, Some(Duration::from_hours(7 * 24)));
     assert_eq!(plan.target, Target::Time("2026-11-21T01:23:31Z".parse().unwrap()));
     assert_eq!(plan.backup, BackupChoice::Id("20261121T012331".into()));
-    assert_eq!(plan.sandbox.binaries.as_deref(), Some(Path::new("/usr/lib/postgresql/17/bin")));
-    assert_eq!(plan.sandbox.spool, 2 << 30);
+    let Sandbox::Direct(sandbox) = plan.sandbox else { panic!("it is the direct sandbox") };
+    assert_eq!(sandbox.binaries.as_deref(), Some(Path::new("/usr/lib/postgresql/17/bin")));
+    assert_eq!(sandbox.spool, 2 << 30);
     assert_eq!(plan.require, [Requirement::Objectives, Requirement::Freshness, Requirement::ExactBaseline]);
     assert_eq!(plan.limits.lock, Duration::from_millis(500));
     assert_eq!(plan.limits.archive_wait, Some(Duration::from_mins(6)));
+}
+
+#[test]
+fn a_restore_by_the_operator_has_the_documented_defaults() {
+    let plan = only_plan(KUBERNETES);
+    let Archive::FromCluster(archive) = plan.archive else { panic!("it is the archive of a Cluster") };
+    assert_eq!((archive.namespace.as_str(), archive.cluster.as_str()), ("postgres", "app"));
+    assert_eq!(archive.endpoint, None);
+    assert!(archive.credentials.is_none(), "production's own key");
+    let Sandbox::Operator(sandbox) = plan.sandbox else { panic!("it is the operator sandbox") };
+    assert_eq!((sandbox.namespace.as_str(), sandbox.image_override), ("postgres-restore-test", None));
+    assert!((sandbox.storage_factor - 2.0).abs() < f64::EPSILON);
+    assert!(sandbox.app.is_none());
+
+    let with_app = KUBERNETES.replace("restore-test}", "restore-test, app: {image: shop:1}}");
+    let Sandbox::Operator(sandbox) = only_plan(&with_app).sandbox else { panic!("it is the operator sandbox") };
+    let app = sandbox.app.unwrap();
+    assert_eq!((app.command.len(), app.limit, app.output_lines), (0, Duration::from_mins(10), 0));
+}
+
+#[test]
+fn everything_written_about_kubernetes_arrives_in_the_plan() {
+    let plan = only_plan(FULL_KUBERNETES);
+    assert_eq!((plan.source.as_str(), plan.namespace.as_deref()), ("shop", Some("postgres")));
+    let Archive::FromCluster(archive) = plan.archive else { panic!("it is the archive of a Cluster") };
+    assert_eq!((archive.namespace.as_str(), archive.cluster.as_str()), ("postgres", "pal-e-postgres"));
+    assert_eq!(archive.endpoint.as_deref(), Some("http://localhost:9000"));
+    assert!(matches!(archive.credentials, Some(Credentials::Keys { session_token: Some(_), .. })));
+    let Sandbox::Operator(sandbox) = plan.sandbox else { panic!("it is the operator sandbox") };
+    assert_eq!(sandbox.namespace, "postgres-restore-test");
+    assert_eq!(sandbox.image_override.as_deref(), Some("postgresql:17.6-system-trixie"));
+    assert!((sandbox.storage_factor - 1.5).abs() < f64::EPSILON);
+    let app = sandbox.app.unwrap();
+    assert_eq!((app.image.as_str(), app.command), ("shop:1", vec!["check".to_owned(), "--now".to_owned()]));
+    assert_eq!((app.limit, app.output_lines), (Duration::from_mins(5), 20));
+    assert_eq!(plan.require, [Requirement::App]);
+}
+
+#[test]
+fn the_archive_of_a_cluster_can_be_restored_directly_too() {
+    let plan = only_plan(KUBERNETES.split("sandbox:").next().unwrap());
+    assert!(matches!((plan.archive, plan.sandbox), (Archive::FromCluster(_), Sandbox::Direct(_))));
 }
 
 #[test]
@@ -176,7 +252,7 @@ walproof.yaml:21:3: unknown key `freshnes`, expected one of `name`, `namespace`,
 `freshness`, `objectives`, `target`, `backup`
 walproof.yaml:22:27: `1gb` is not a size: `gb` is not one of the units B, k, Ki, M, Mi, G, Gi, T, Ti, for example \
 `512Mi`, `1Gi` or `10G`
-walproof.yaml:23:23: unknown choice `speed`, expected one of `objectives`, `freshness`, `exactBaseline`
+walproof.yaml:23:23: unknown choice `speed`, expected one of `objectives`, `freshness`, `exactBaseline`, `app`
 walproof.yaml:24:21: key `drill` appears twice";
     assert_eq!(structural_mistakes(text), expected);
 }
@@ -206,11 +282,11 @@ walproof.yaml:6:1: unknown key `limit`, expected one of `sources`, `sandbox`, `r
 fn what_only_follows_from_another_mistake_is_not_reported() {
     assert_eq!(
         structural_mistakes("sources:\n- name: app\n  archive:\n    s4: {url: s3://wal}\n"),
-        "1 mistake\nwalproof.yaml:4:5: unknown choice `s4`, expected `s3`"
+        "1 mistake\nwalproof.yaml:4:5: unknown choice `s4`, expected one of `s3`, `fromCluster`"
     );
     assert_eq!(
         structural_mistakes("sources:\n- name: app\n  archive:\n"),
-        "1 mistake\nwalproof.yaml:3:10: missing choice, expected `s3`"
+        "1 mistake\nwalproof.yaml:3:10: missing choice, expected one of `s3`, `fromCluster`"
     );
 }
 
@@ -252,12 +328,14 @@ fn text_that_is_not_one_yaml_document_is_refused() {
 #[test]
 fn whatever_is_struck_out_every_mistake_has_its_place() {
     let replacements = ["", "\n", "{", "- ", "? ", "&a ", "é"];
-    for (offset, instead) in (0..FULL.len()).zip(replacements.iter().cycle()) {
-        let mut text = FULL.to_owned();
-        text.replace_range(offset..=offset, instead);
-        if let Err(mistakes) = Config::parse(&text, "walproof.yaml") {
-            let placed = !mistakes.is_empty() && mistakes.all().iter().all(|mistake| mistake.place.is_some());
-            assert!(placed, "{instead:?} at {offset}: {mistakes}");
+    for full in [FULL, FULL_KUBERNETES] {
+        for (offset, instead) in (0..full.len()).zip(replacements.iter().cycle()) {
+            let mut text = full.to_owned();
+            text.replace_range(offset..=offset, instead);
+            if let Err(mistakes) = Config::parse(&text, "walproof.yaml") {
+                let placed = !mistakes.is_empty() && mistakes.all().iter().all(|mistake| mistake.place.is_some());
+                assert!(placed, "{instead:?} at {offset}: {mistakes}");
+            }
         }
     }
 }
@@ -330,6 +408,111 @@ walproof.yaml:23:43: `directory` must be an absolute path";
     assert_eq!(mistakes(text, Secrets::Read), expected.replace("22 mistakes", "23 mistakes"));
 }
 
+/// The mistakes in meaning of [`KUBERNETES`] with one change.
+fn kubernetes_mistakes(written: &str, instead: &str) -> String {
+    assert!(KUBERNETES.contains(written), "{written}");
+    mistakes(&KUBERNETES.replace(written, instead), Secrets::LeaveUnread)
+}
+
+#[test]
+fn a_cluster_is_looked_for_in_a_namespace() {
+    assert_eq!(
+        kubernetes_mistakes("  namespace: postgres\n", ""),
+        "1 mistake\nwalproof.yaml:2:9: missing key `namespace`: `fromCluster` looks for the Cluster there"
+    );
+}
+
+#[test]
+fn a_key_that_cannot_be_copied_is_of_no_use_to_the_sandbox() {
+    assert_eq!(
+        kubernetes_mistakes("fromCluster: {}", "fromCluster: {credentials: ambient}"),
+        "1 mistake\nwalproof.yaml:4:40: `credentials`: `fromCluster` needs a key that can be copied: `files` or \
+         `environment`"
+    );
+}
+
+#[test]
+fn an_address_beside_the_clusters_own_is_checked_as_any_other() {
+    assert_eq!(
+        kubernetes_mistakes("fromCluster: {}", "fromCluster: {cluster: app/1, endpoint: localhost:9000}"),
+        "2 mistakes\nwalproof.yaml:4:36: `cluster`: `app/1` must be at most 63 letters, digits, `.`, `_` and `-`, with a \
+         letter or digit at both ends\nwalproof.yaml:4:53: `endpoint` must begin with http:// or https://"
+    );
+}
+
+#[test]
+fn a_sandbox_is_never_made_where_a_source_runs() {
+    assert_eq!(
+        kubernetes_mistakes("postgres-restore-test", "postgres"),
+        "1 mistake\nwalproof.yaml:5:32: `namespace`: `postgres` is the source's own; a sandbox needs another"
+    );
+    // Not even beside another source of the same file.
+    let other = "- name: docs\n  namespace: postgres-restore-test\n  archive: {fromCluster: {}}\nsandbox:";
+    assert_eq!(
+        kubernetes_mistakes("sandbox:", other),
+        "1 mistake\nwalproof.yaml:8:32: `namespace`: `postgres-restore-test` is the source's own; a sandbox needs another"
+    );
+}
+
+#[test]
+fn the_operator_restores_only_what_a_cluster_describes() {
+    let archive = "{s3: {url: s3://wal, serverName: app, region: eu-west-1, credentials: ambient}}";
+    assert_eq!(
+        kubernetes_mistakes("{fromCluster: {}}", archive),
+        "1 mistake\nwalproof.yaml:2:9: the operator sandbox takes the source's Cluster for its model: use `archive: \
+         {fromCluster: {}}`"
+    );
+}
+
+#[test]
+fn a_storage_factor_is_neither_too_small_nor_a_typing_error() {
+    let with = |factor: &str| KUBERNETES.replace("restore-test}", &format!("restore-test, storageFactor: {factor}}}"));
+    for factor in ["1", "1.0", "2.5", "20"] {
+        assert!(Plan::all(&Config::parse(&with(factor), "walproof.yaml").unwrap(), Secrets::LeaveUnread).is_ok());
+    }
+    for factor in ["0.9", "0", "-2", "20.1", "200", ".nan", ".inf"] {
+        assert_eq!(
+            mistakes(&with(factor), Secrets::LeaveUnread),
+            "1 mistake\nwalproof.yaml:5:70: `storageFactor` must be from 1 to 20",
+            "{factor}"
+        );
+    }
+}
+
+#[test]
+fn an_app_check_shows_no_more_lines_than_a_person_reads() {
+    let with = |lines: &str| {
+        let app = format!("restore-test, app: {{image: shop:1, outputLines: {lines}}}}}");
+        KUBERNETES.replace("restore-test}", &app)
+    };
+    assert!(Plan::all(&Config::parse(&with("50"), "walproof.yaml").unwrap(), Secrets::LeaveUnread).is_ok());
+    assert_eq!(
+        mistakes(&with("51"), Secrets::LeaveUnread),
+        "1 mistake\nwalproof.yaml:5:90: `outputLines` must be at most 50"
+    );
+    assert_eq!(
+        structural_mistakes(&with("many")),
+        "1 mistake\nwalproof.yaml:5:90: expected a whole number from 0 to 65535"
+    );
+}
+
+#[test]
+fn every_mistake_of_an_operator_sandbox_is_reported_at_once() {
+    assert_eq!(
+        kubernetes_mistakes(
+            "{namespace: postgres-restore-test}",
+            "{namespace: a/b, imageOverride: '', app: {image: ' ', limit: 0s}}"
+        ),
+        "\
+4 mistakes
+walproof.yaml:5:32: `namespace`: `a/b` must be at most 63 letters, digits, `.`, `_` and `-`, with a letter or digit at both \
+ends
+walproof.yaml:5:52: `imageOverride` is empty
+walproof.yaml:5:69: `image` is empty
+walproof.yaml:5:81: `limit` must be longer than zero"
+    );
+}
+
 #[test]
 fn a_configuration_is_checked_without_its_secrets() {
     let config = Config::parse(FULL, "walproof.yaml").unwrap();
@@ -356,7 +539,8 @@ fn secrets_come_from_files_without_their_last_line_break() {
     let config = Config::parse(&text(&id), "walproof.yaml").unwrap();
     let plan = Plan::for_source(&config, Some("app"), Secrets::Read).unwrap();
     let shown = format!("{plan:?}");
-    let Credentials::Keys { access_key_id, secret_access_key, session_token } = plan.archive.credentials else {
+    let Archive::S3(archive) = plan.archive else { panic!("it is an s3 archive") };
+    let Credentials::Keys { access_key_id, secret_access_key, session_token } = archive.credentials else {
         panic!("the keys were read")
     };
     assert_eq!((access_key_id.expose_secret(), secret_access_key.expose_secret()), ("AKIA", "s3cr3t "));

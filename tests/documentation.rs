@@ -80,11 +80,13 @@ fn each_entry_names_its_weight_in_both_verdicts() {
 
 #[test]
 fn each_entry_says_which_requirement_raises_it() {
-    let requirements = [Requirement::Objectives, Requirement::Freshness, Requirement::ExactBaseline];
+    let requirements =
+        [Requirement::Objectives, Requirement::Freshness, Requirement::ExactBaseline, Requirement::App];
     let name = |requirement| match requirement {
         Requirement::Objectives => "objectives",
         Requirement::Freshness => "freshness",
         Requirement::ExactBaseline => "exactBaseline",
+        Requirement::App => "app",
     };
     for &code in Code::ALL {
         for requirement in requirements {
@@ -197,11 +199,27 @@ fn every_link_to_a_file_leads_somewhere() {
 }
 
 #[test]
-fn the_configuration_in_the_readme_is_valid() {
-    let page = read("README.md");
-    let examples: Vec<&str> = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(examples.len(), 1);
-    let config = Config::parse(examples[0], "walproof.yaml").unwrap_or_else(|mistakes| panic!("{mistakes}"));
+fn every_configuration_on_a_page_is_valid() {
+    for (page, expected) in [("README.md", 2), ("docs/kubernetes.md", 1)] {
+        let text = read(page);
+        let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let examples: Vec<&str> =
+            blocks.filter(|block| block.lines().any(|line| line.starts_with("sources:"))).collect();
+        assert_eq!(examples.len(), expected, "{page}");
+        examples.into_iter().for_each(assert_valid);
+    }
+}
+
+#[test]
+fn the_configuration_that_is_installed_in_kubernetes_is_valid() {
+    let manifest = read("docs/kubernetes/configuration.yaml");
+    let (_, indented) = manifest.split_once("  walproof.yaml: |\n").unwrap();
+    let lines: Vec<&str> = indented.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)).collect();
+    assert_valid(&lines.join("\n"));
+}
+
+fn assert_valid(configuration: &str) {
+    let config = Config::parse(configuration, "walproof.yaml").unwrap_or_else(|mistakes| panic!("{mistakes}"));
     Plan::all(&config, Secrets::LeaveUnread).unwrap_or_else(|mistakes| panic!("{mistakes}"));
 }
 

@@ -3,6 +3,9 @@
 
 mod support;
 
+#[path = "support_works/kubernetes.rs"]
+mod kubernetes;
+
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;

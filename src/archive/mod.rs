@@ -13,3 +13,4 @@ pub mod store;
 pub mod timeline;
 pub mod wal;
 pub mod wal_listing;
+pub mod write_probe;

@@ -18,7 +18,7 @@ use secrecy::ExposeSecret;
 
 use super::layout;
 use crate::error::{Error, chain};
-use crate::plan::{ArchiveLocation, Credentials};
+use crate::plan::{ArchiveLocation, Authority, Credentials};
 
 /// How often one range of an object is asked for again after its connection was cut, each time from where it stopped.
 const RESUMES: u32 = 4;
@@ -26,11 +26,11 @@ const RESUMES: u32 = 4;
 /// One server name's prefix in an S3-compatible bucket. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    client: Client,
-    bucket: String,
+    pub(super) client: Client,
+    pub(super) bucket: String,
     path: String,
     server_name: String,
-    requests: Arc<AtomicU64>,
+    pub(super) requests: Arc<AtomicU64>,
 }
 
 /// One object as a listing shows it.
@@ -155,11 +155,17 @@ impl Store {
                 config
             }
         };
-        if let Some(file) = &location.ca_file {
-            let doing = || format!("read the certificate authority {}", file.display());
-            let pem = std::fs::read(file).map_err(|error| {
-                Error::usage(doing()).because(error).hint("`archive.s3.caFile` must name a readable PEM file")
-            })?;
+        if let Some(authority) = &location.authority {
+            let doing = || match authority {
+                Authority::File(file) => format!("read the certificate authority {}", file.display()),
+                Authority::Pem(_) => "read the certificate authority of the Cluster's endpoint".to_owned(),
+            };
+            let pem = match authority {
+                Authority::File(file) => std::fs::read(file).map_err(|error| {
+                    Error::usage(doing()).because(error).hint("`archive.s3.caFile` must name a readable PEM file")
+                })?,
+                Authority::Pem(pem) => pem.clone(),
+            };
             let trust = tls::TrustStore::empty().with_native_roots(true).with_pem_certificate(pem);
             let context = tls::TlsContext::builder()
                 .with_trust_store(trust)
@@ -388,7 +394,7 @@ impl Store {
         layout::server_prefix(&self.path, &self.server_name)
     }
 
-    fn full_key(&self, key: &str) -> String {
+    pub(super) fn full_key(&self, key: &str) -> String {
         format!("{}{key}", self.server_prefix())
     }
 }

@@ -45,6 +45,25 @@ pub struct Source {
 pub enum Archive {
     /// A barman-cloud archive in an S3-compatible object store.
     S3(S3),
+    /// The archive that a CloudNativePG `Cluster` of this Kubernetes writes, read from the `Cluster` itself.
+    FromCluster(FromCluster),
+}
+
+/// A CloudNativePG `Cluster` in the source's `namespace`, in-tree (`barmanObjectStore`) or with the Barman Cloud plugin.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct FromCluster {
+    /// The name of the `Cluster`. Left out: the source's `name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Placed<String>>,
+    /// Another address of the same object store, for a run outside of the cluster that production's address leads
+    /// nowhere from. The sandbox keeps production's.
+    #[schemars(example = "http://localhost:9000")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Placed<String>>,
+    /// A key that can only read, for walproof and for the sandbox. Left out: production's own is read and copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Placed<Credentials>>,
 }
 
 /// A barman-cloud archive in an S3-compatible object store.

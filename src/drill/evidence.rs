@@ -9,6 +9,7 @@ use crate::finding::{Blame, Code, Finding};
 use crate::plan::Plan;
 use crate::probe::tables::{Comparison, TableResult};
 use crate::report::text;
+use crate::sandbox::operator::evidence::SandboxEvidence;
 use crate::report::{BaselineSummary, InventorySummary, Phase, Restore, TABLES_KEPT};
 use crate::source::baseline::Baseline;
 
@@ -17,6 +18,8 @@ pub struct Evidence {
     pub findings: Vec<Finding>,
     pub inventory: Option<InventorySummary>,
     pub restore: Option<Restore>,
+    /// What the operator's sandbox looked like at the end.
+    pub sandbox: Option<SandboxEvidence>,
     /// The newest moment that the restored server proves.
     pub proven_until: Option<Timestamp>,
     /// Who may connect to a kept sandbox.

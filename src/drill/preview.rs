@@ -2,20 +2,31 @@
 
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::prove::document;
+use super::restore::operator::sizes;
 use crate::archive::inventory::{Depth, Inventory};
 use crate::archive::store::Store;
 use crate::check;
 use crate::finding::Finding;
-use crate::plan::{Plan, Target, signed};
+use crate::plan::{self, DirectSandbox, OperatorSandbox, Plan, Target, signed};
 use crate::report::text;
 use crate::sandbox::direct::binaries;
+use crate::sandbox::operator::manifest::{self, Manifest};
+use crate::sandbox::operator::names::Names;
+use crate::sandbox::operator::{app, network, permission};
+use crate::sandbox::run_id::new_run_id;
+use crate::source::cluster::SourceCluster;
+use crate::source::reach::Reach;
 use crate::target::{self, Choice};
 
-/// Lists the archive and chooses as the drill would; reads the source never.
-pub async fn preview(plan: &Plan, store: &Store, baseline: Option<&Path>) -> Result<String, Box<Finding>> {
+/// Lists the archive and chooses as the drill would; reads the source's database never.
+pub async fn preview(plan: &Plan, reach: &Reach, baseline: Option<&Path>) -> Result<String, Box<Finding>> {
+    let Some(store) = &reach.store else {
+        let finding = reach.findings.first().cloned();
+        return Err(Box::new(finding.expect("a source without a store has a finding that says why")));
+    };
     let now = Timestamp::now();
     let inventory =
         Inventory::take(store, Depth::Full, now).await.map_err(|e| Box::new(check::unreadable(store, &e)))?;
@@ -26,7 +37,7 @@ pub async fn preview(plan: &Plan, store: &Store, baseline: Option<&Path>) -> Res
 
     let mut lines = vec![format!("A drill of {} would", plan.source)];
     let mut step = |text: String| lines.push(format!("  {}. {text}", lines.len()));
-    step(format!("list {} ({} requests this time) and read the heads of some segments", store.url(), store.requests()));
+    step(list(store));
     step(match (&baseline, &plan.connection) {
         (Some(baseline), _) => {
             format!("take the baseline of {} (LSN {})", text::moment(baseline.captured_at), baseline.lsn)
@@ -40,33 +51,79 @@ pub async fn preview(plan: &Plan, store: &Store, baseline: Option<&Path>) -> Res
         ),
         (None, None) => "compare nothing: there is no `connection` and no --baseline".to_owned(),
     });
-    step(restore(plan, &inventory, &choice, baseline.is_some()));
-    step(server(plan, &inventory, &choice));
-    step("compare, tear the sandbox down, and report".to_owned());
-    lines.push("It writes nothing to the source and nothing to the archive.".to_owned());
-    Ok(lines.join("\n") + "\n")
-}
-
-fn restore(plan: &Plan, inventory: &Inventory, choice: &Choice, has_baseline: bool) -> String {
-    let bytes = inventory.backup(&choice.backup).map_or(0, |backup| backup.bytes);
-    let stop = if plan.target == Target::Baseline && !has_baseline {
+    let stop = if plan.target == Target::Baseline && baseline.is_none() {
         "the baseline's LSN".to_owned()
     } else {
         choice.stop.text()
     };
-    format!(
-        "restore base backup {} ({} stored) into {}/walproof-<run>, to {stop} on timeline {}",
+    let stored = inventory.backup(&choice.backup).map_or(0, |backup| backup.bytes);
+    let what = format!(
+        "restore base backup {} ({} stored), to {stop} on timeline {}",
         choice.backup,
-        text::bytes(bytes),
-        plan.sandbox.directory.display(),
+        text::bytes(stored),
         choice.history.timeline
-    )
+    );
+    match (&plan.sandbox, &reach.source, &reach.kubernetes) {
+        (plan::Sandbox::Direct(direct), ..) => {
+            step(format!("{what}, into {}/walproof-<run>", direct.directory.display()));
+            step(server(direct, &inventory, &choice));
+            step("compare, tear the sandbox down, and report".to_owned());
+        }
+        (plan::Sandbox::Operator(sandbox), Some(source), Some(kubernetes)) => {
+            step(format!("{what}, as a Cluster in the namespace {}", sandbox.namespace));
+            step("compare, tear the sandbox down, and report".to_owned());
+            lines.push(format!("\nAs {} it would use these permissions:", kubernetes.identity.user));
+            lines.push(permission::text(source, sandbox, kubernetes.is_inside()));
+            lines.push("\nIt would make these objects, one after another:".to_owned());
+            lines.extend(objects(plan, source, sandbox, &inventory, &choice, now)?.iter().map(yaml));
+        }
+        (plan::Sandbox::Operator(_), ..) => {}
+    }
+    lines.push("It writes nothing to the source and nothing to the archive.".to_owned());
+    Ok(lines.join("\n") + "\n")
 }
 
-fn server(plan: &Plan, inventory: &Inventory, choice: &Choice) -> String {
+fn list(store: &Store) -> String {
+    format!("list {} ({} requests this time) and read the heads of some segments", store.url(), store.requests())
+}
+
+/// Everything that a drill now would make, without the owner's UID.
+fn objects(
+    plan: &Plan,
+    source: &SourceCluster,
+    sandbox: &OperatorSandbox,
+    inventory: &Inventory,
+    choice: &Choice,
+    now: Timestamp,
+) -> Result<Vec<Manifest>, Box<Finding>> {
+    let sizes = sizes(source, sandbox, inventory, choice)?;
+    let expires = now.checked_add(SignedDuration::from_hours(4)).unwrap_or(now);
+    let names = Names::new(
+        &sandbox.namespace,
+        &new_run_id(now),
+        &format!("{}.{}", source.namespace, source.name),
+        expires,
+    );
+    let mut objects = vec![manifest::owner(&names, None), network::manifest(source, sandbox, &names, None)];
+    objects.push(manifest::store_secret(source, &names, None));
+    objects.extend(manifest::object_store(source, &names, None));
+    objects.push(manifest::cluster(source, sandbox, &sizes, choice, &names, None));
+    if let plan::Sandbox::Operator(OperatorSandbox { app: Some(app), .. }) = &plan.sandbox {
+        objects.push(app::manifest(source, app, &names, None));
+    }
+    Ok(objects)
+}
+
+fn yaml(manifest: &Manifest) -> String {
+    let shown = manifest.shown();
+    let text = serde_saphyr::to_string(&shown).unwrap_or_else(|_| shown.to_string());
+    format!("---\n{}", text.trim_end())
+}
+
+fn server(plan: &DirectSandbox, inventory: &Inventory, choice: &Choice) -> String {
     let major = inventory.backup(&choice.backup).and_then(|backup| backup.info.as_ref().ok()?.major()).unwrap_or(0);
-    let user = if nix::unistd::geteuid().is_root() { format!(" as {}", plan.sandbox.user) } else { String::new() };
-    match binaries::find(plan.sandbox.binaries.as_deref(), major) {
+    let user = if nix::unistd::geteuid().is_root() { format!(" as {}", plan.user) } else { String::new() };
+    match binaries::find(plan.binaries.as_deref(), major) {
         Ok(programs) => {
             format!("run {} ({}){user}, on a Unix socket only", programs.postgres.display(), programs.version)
         }

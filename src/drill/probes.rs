@@ -1,14 +1,14 @@
 //! The probes of a drill, in their order: first those that must see the server untouched.
 
 use super::evidence::Evidence;
-use super::restore::Recovered;
+use super::restore::{Recovered, unreadable};
 use crate::archive::inventory::Inventory;
 use crate::finding::{Blame, Code, Finding, Outcome};
 use crate::postgres::ConnectError;
 use crate::probe::identity::{self, SystemIdentifiers};
 use crate::probe::tables::{self, Comparison};
-use crate::probe::{certificate, isolation, recovery};
-use crate::sandbox::direct::{Sandbox, diagnose};
+use crate::probe::{certificate, isolation, objects, recovery};
+use crate::sandbox::Sandbox;
 use crate::source::baseline::Baseline;
 use crate::target::{Choice, Stop};
 
@@ -18,13 +18,13 @@ pub async fn probe(
     choice: &Choice,
     inventory: &Inventory,
     recovered: Recovered,
-    sandbox: &mut Sandbox,
+    sandbox: &Sandbox,
     archiving_failing: Option<&str>,
     evidence: &mut Evidence,
 ) {
     let client = recovered.client;
     // First of all: from here on the copy takes transaction ids of its own.
-    let recovery = recovery::read(&client).await;
+    let recovery = recovery::read(&client, recovered.touched).await;
     evidence.add(isolation::probe(&client).await);
     evidence.add(identity::judge(&SystemIdentifiers {
         restored: recovered.control,
@@ -36,8 +36,7 @@ pub async fn probe(
         Err(finding) => return evidence.add(finding),
     };
     let size = inventory.wal.segment_size;
-    let log = std::fs::read(sandbox.log()).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default();
-    let unreadable = diagnose::invalid_record(&log, size);
+    let unreadable = unreadable(sandbox, size);
     let stop = recovery::judge(&recovery.stop, choice, baseline, size, unreadable.as_ref());
     let stopped_well = stop.outcome == Outcome::Passed;
     evidence.add(stop);
@@ -59,7 +58,17 @@ pub async fn probe(
         return evidence
             .add(Finding::not_checked(Code::TableRowCount, summary).hint("the target `baseline` compares exactly"));
     }
-    let missing = certificate::missing(baseline, recovery.next_xid, recovery.stop.switch, archiving_failing);
+    evidence.add(objects::probe(&client, baseline).await);
+    let missing = match recovery.next_xid_unknown.filter(|_| choice.short_of_baseline) {
+        // With the LSN reached nothing can be missing; here only the copy's first own transaction can tell.
+        Some(reason) => {
+            let summary = "which transactions belong to the copy itself is not known";
+            Finding::not_checked(Code::RecoveryTransactionsMissing, summary)
+                .observed(reason)
+                .hint("pg_walinspect (PostgreSQL 15 on, package postgresql-contrib) tells; or use the direct sandbox")
+        }
+        None => certificate::missing(baseline, recovery.next_xid, recovery.stop.switch, archiving_failing),
+    };
     let nothing_missing = missing.outcome == Outcome::Passed;
     evidence.add(missing);
     if stopped_well && nothing_missing {
@@ -74,15 +83,14 @@ pub async fn probe(
     compare(baseline, choice, recovery.next_xid, sandbox, evidence).await;
 }
 
-async fn compare(baseline: &Baseline, choice: &Choice, next_xid: u64, sandbox: &mut Sandbox, evidence: &mut Evidence) {
+async fn compare(baseline: &Baseline, choice: &Choice, next_xid: u64, sandbox: &Sandbox, evidence: &mut Evidence) {
     let mut results = Vec::new();
     let mut certificates = Vec::new();
     let mut columns = 0;
     let mut troubles = Vec::new();
     let stop_at_baseline = Stop::BeforeLsn(baseline.lsn);
     for database in &baseline.databases {
-        let Some(server) = sandbox.server() else { return };
-        let client = match server.connect(&database.name).await {
+        let client = match sandbox.connect(&database.name).await {
             Ok(client) => client,
             // One that was dropped by a transaction between snapshot and LSN is not lost.
             Err(error @ ConnectError::NoSuchDatabase(_)) if baseline.exact && choice.stop == stop_at_baseline => {

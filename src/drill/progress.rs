@@ -8,12 +8,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum Step {
     #[default]
     Begin,
+    AskGates,
     CheckArchive,
     ReadBaseline,
     AwaitArchive,
     Download,
     Replay,
+    MakeSandbox,
+    Recover,
+    Connect,
     Probe,
+    CheckApp,
     TearDown,
 }
 
@@ -22,11 +27,16 @@ impl Step {
     pub const fn text(self) -> &'static str {
         match self {
             Step::Begin => "begin",
+            Step::AskGates => "ask the gates",
             Step::CheckArchive => "check the archive",
             Step::ReadBaseline => "read the baseline",
             Step::AwaitArchive => "wait for the archive",
             Step::Download => "download the base backup",
             Step::Replay => "replay WAL",
+            Step::MakeSandbox => "make the sandbox",
+            Step::Recover => "wait for the operator's recovery",
+            Step::Connect => "connect to the restored server",
+            Step::CheckApp => "run the application's check",
             Step::Probe => "probe the restored server",
             Step::TearDown => "tear down",
         }
@@ -37,6 +47,8 @@ impl Step {
 #[derive(Debug, Default)]
 pub struct Progress {
     step: Mutex<Step>,
+    /// What a wait has seen last.
+    seen: Mutex<String>,
     bytes: AtomicU64,
     bytes_expected: AtomicU64,
     segments: AtomicU64,
@@ -73,6 +85,25 @@ impl Progress {
 
     pub fn count_segment(&self) {
         self.segments.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// For a count that is read, not counted.
+    pub fn segments_so_far(&self, segments: u64) {
+        self.segments.store(segments, Ordering::Relaxed);
+    }
+
+    /// Keeps what a wait sees, and logs it when it is new.
+    pub fn see(&self, text: String) {
+        let mut seen = self.seen.lock().expect("no holder of this lock panics");
+        if *seen != text {
+            tracing::info!("{text}");
+            *seen = text;
+        }
+    }
+
+    /// What a wait has seen last; empty when nothing was waited for.
+    pub fn seen(&self) -> String {
+        self.seen.lock().expect("no holder of this lock panics").clone()
     }
 
     pub fn glance(&self) -> Glance {

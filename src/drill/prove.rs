@@ -11,18 +11,21 @@ use super::await_archive::{self, Awaited, await_archive};
 use super::evidence::{Evidence, summary};
 use super::probes::probe;
 use super::progress::{Progress, Step};
-use super::restore::restore;
+use super::restore::{Task, restore};
 use crate::archive::inventory::{Backup, Depth, Inventory};
 use crate::archive::store::Store;
 use crate::check;
 use crate::error::chain;
 use crate::finding::{Blame, Code, Finding, Outcome};
-use crate::plan::{Plan, Requirement, Target, signed};
+use crate::plan::{self, OperatorSandbox, Plan, Requirement, Target, signed};
 use crate::report::InventorySummary;
 use crate::report::text::count;
-use crate::sandbox::direct::Sandbox;
+use crate::sandbox::Sandbox;
+use crate::sandbox::operator::app;
 use crate::source::baseline::Baseline;
+use crate::source::gates::{self, WriteAccess};
 use crate::source::capture;
+use crate::source::reach::Reach;
 use crate::target::{self, Choice};
 
 /// How often a gap that may still close is looked at.
@@ -53,14 +56,18 @@ impl From<Box<Finding>> for End {
 /// Gates, baseline, restore, probes.
 pub async fn prove(
     plan: &Plan,
+    reach: &Reach,
     store: &Store,
     options: &Options,
     sandbox: &mut Sandbox,
     evidence: &mut Evidence,
     progress: &Arc<Progress>,
 ) -> Result<(), End> {
+    progress.enter(Step::AskGates);
+    gates_of_source(plan, reach, options, evidence).await?;
+
     progress.enter(Step::CheckArchive);
-    let inventory = gates(plan, store, evidence).await?;
+    let inventory = gates_of_archive(plan, store, evidence).await?;
 
     progress.enter(Step::ReadBaseline);
     let (inventory, baseline, is_short) = baseline(plan, store, options, inventory, evidence, progress).await?;
@@ -69,7 +76,16 @@ pub async fn prove(
 
     evidence.listed_again(&inventory, store.requests());
     let inventory = Arc::new(inventory);
-    let recovered = restore(plan, store, &inventory, baseline.as_ref(), &choice, sandbox, evidence, progress).await?;
+    let task = Task {
+        plan,
+        store,
+        source: reach.source.as_ref(),
+        inventory: &inventory,
+        baseline: baseline.as_ref(),
+        choice: &choice,
+        progress,
+    };
+    let recovered = restore(&task, sandbox, evidence).await?;
 
     progress.enter(Step::Probe);
     let started = Instant::now();
@@ -79,11 +95,33 @@ pub async fn prove(
         .and_then(|baseline| baseline.archiver.as_ref()?.is_failing(baseline.captured_at, plan.freshness.max_wal_age));
     probe(baseline.as_ref(), &choice, &inventory, recovered, sandbox, archiving_failing.as_deref(), evidence).await;
     evidence.phase("probes", started);
+    if let (Sandbox::Operator(sandbox), Some(source)) = (sandbox, &reach.source)
+        && let plan::Sandbox::Operator(OperatorSandbox { app: Some(app), .. }) = &plan.sandbox
+    {
+        progress.enter(Step::CheckApp);
+        let started = Instant::now();
+        evidence.add(app::check(sandbox, source, app).await);
+        evidence.phase("app", started);
+    }
     Ok(())
 }
 
+/// Asks the API server about the source and about us; what makes a restore pointless or unsafe ends the drill here.
+async fn gates_of_source(plan: &Plan, reach: &Reach, options: &Options, evidence: &mut Evidence) -> Result<(), End> {
+    let (Some(kubernetes), Some(source)) = (&reach.kubernetes, &reach.source) else { return Ok(()) };
+    let sandbox = match &plan.sandbox {
+        plan::Sandbox::Operator(sandbox) => Some(sandbox),
+        plan::Sandbox::Direct(_) => None,
+    };
+    let writes = if options.accept_write_access { WriteAccess::Accepted } else { WriteAccess::Refused };
+    let findings = gates::first(kubernetes, source, sandbox, writes, Timestamp::now()).await;
+    let ends_here = findings.iter().any(gates::ends_drill);
+    evidence.extend(findings);
+    if ends_here { Err(End::Decided) } else { Ok(()) }
+}
+
 /// Examines the archive; what makes a restore pointless ends the drill here.
-async fn gates(plan: &Plan, store: &Store, evidence: &mut Evidence) -> Result<Inventory, End> {
+async fn gates_of_archive(plan: &Plan, store: &Store, evidence: &mut Evidence) -> Result<Inventory, End> {
     let examination = check::examine(plan, store, Depth::Full, Timestamp::now()).await;
     let freshness_required = plan.require.contains(&Requirement::Freshness);
     evidence.extend(examination.findings.into_iter().map(|finding| {

@@ -1,21 +1,23 @@
-//! The restore of a drill: download, replay, and the wait until the server has recovered.
+//! The restore of a drill, in either sandbox: from the choice to a server that has recovered.
+
+mod direct;
+pub mod operator;
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::evidence::{Evidence, milliseconds, summary};
-use super::progress::{Progress, Step};
+use super::evidence::{Evidence, summary};
+use super::progress::Progress;
 use super::prove::End;
-use crate::archive::inventory::Inventory;
+use crate::archive::inventory::{Backup, Inventory};
 use crate::archive::store::Store;
-use crate::finding::{Code, Finding, Outcome};
-use crate::plan::Plan;
+use crate::archive::wal::{Lsn, SegmentSize};
+use crate::plan::{self, Plan};
+use crate::probe::recovery::Touched;
 use crate::report::Restore;
-use crate::sandbox::direct::server::{Arrival, Server, prepare};
-use crate::sandbox::direct::settings::{ControlFile, settings};
-use crate::sandbox::direct::spool::{self, Spool};
-use crate::sandbox::direct::{Sandbox, base_backup, binaries, diagnose, unusable};
+use crate::sandbox::Sandbox;
+use crate::sandbox::direct::diagnose;
 use crate::source::baseline::Baseline;
+use crate::source::cluster::SourceCluster;
 use crate::target::Choice;
 
 /// What the running restored server is known by.
@@ -25,58 +27,52 @@ pub struct Recovered {
     pub control: Option<u64>,
     /// The system identifier in backup.info.
     pub backup: Option<u64>,
+    pub touched: Touched,
+}
+
+/// What is restored, from where, for which plan.
+pub struct Task<'a> {
+    pub plan: &'a Plan,
+    pub store: &'a Store,
+    /// Only of a source in Kubernetes.
+    pub source: Option<&'a SourceCluster>,
+    pub inventory: &'a Arc<Inventory>,
+    pub baseline: Option<&'a Baseline>,
+    pub choice: &'a Choice,
+    pub progress: &'a Arc<Progress>,
 }
 
 /// Restores into `sandbox`, from which tear-down removes everything whatever happens here.
-#[expect(clippy::too_many_arguments, reason = "the inputs of a restore; a struct of them would have one use")]
-pub async fn restore(
-    plan: &Plan,
-    store: &Store,
-    inventory: &Arc<Inventory>,
-    baseline: Option<&Baseline>,
-    choice: &Choice,
-    sandbox: &mut Sandbox,
-    evidence: &mut Evidence,
-    progress: &Arc<Progress>,
-) -> Result<Recovered, End> {
-    let size = inventory.wal.segment_size;
-    let backup = inventory.backup(&choice.backup).ok_or(End::Decided)?;
-    let Ok(info) = &backup.info else { return Err(End::Decided) };
-    let (_, first, _) = backup.needed(size).ok_or(End::Decided)?;
-    let superuser = baseline.map_or("postgres", |baseline| baseline.server.superuser.as_str()).to_owned();
-    evidence.superuser.clone_from(&superuser);
+pub async fn restore(task: &Task<'_>, sandbox: &mut Sandbox, evidence: &mut Evidence) -> Result<Recovered, End> {
+    match (sandbox, &task.plan.sandbox) {
+        (Sandbox::Direct(sandbox), plan::Sandbox::Direct(plan)) => direct::restore(task, plan, sandbox, evidence).await,
+        (Sandbox::Operator(sandbox), plan::Sandbox::Operator(plan)) => {
+            operator::restore(task, plan, sandbox, evidence).await
+        }
+        _ => Err(End::Decided),
+    }
+}
 
-    // Replay of its creation would make it at production's own path, on whatever machine this is.
-    let known = |oid: u32| info.tablespaces.iter().any(|tablespace| tablespace.oid == oid);
-    let newer = baseline.and_then(|baseline| baseline.server.tablespaces.iter().find(|space| !known(space.oid)));
-    if let Some(tablespace) = newer {
-        return Err(End::because(
-            unusable(format!("the tablespace {} is newer than base backup {}", tablespace.name, backup.id))
-                .of(&backup.id)
-                .expected("a base backup that holds every tablespace of the source")
-                .hint("choose a newer base backup with `backup`; make one if there is none"),
-        ));
+/// The recovery's last complaint about a record, and the LSN from which WAL cannot be read.
+pub fn unreadable(sandbox: &Sandbox, size: SegmentSize) -> Option<(String, Lsn)> {
+    match sandbox {
+        Sandbox::Direct(sandbox) => {
+            let log = std::fs::read(sandbox.log()).unwrap_or_default();
+            diagnose::invalid_record(&String::from_utf8_lossy(&log), size)
+        }
+        Sandbox::Operator(sandbox) => sandbox.invalid_record(),
     }
-    let wal_bytes = choice.last_segment.number.saturating_sub(first) * size.bytes();
-    let room = sandbox.room(backup, wal_bytes, plan.sandbox.spool);
-    let no_room = room.outcome == Outcome::Failed;
-    evidence.add(room);
-    let programs = binaries::find(plan.sandbox.binaries.as_deref(), info.major().unwrap_or(0))?;
-    if no_room {
-        return Err(End::Decided);
-    }
-    sandbox.create().map_err(|error| {
-        End::because(
-            unusable(format!("the sandbox {} could not be made: {error}", sandbox.root().display()))
-                .hint("is `sandbox.direct.directory` writable?"),
-        )
-    })?;
-    evidence.restore = Some(Restore {
-        sandbox: "direct".to_owned(),
+}
+
+/// A restore that has just begun, for the report.
+fn begun(kind: &str, backup: &Backup, task: &Task<'_>) -> Restore {
+    Restore {
+        sandbox: kind.to_owned(),
+        deviations: Vec::new(),
         backup: backup.id.clone(),
         backup_ended_at: backup.end_time(),
-        target: choice.stop.text(),
-        baseline: baseline.map(summary),
+        target: task.choice.stop.text(),
+        baseline: task.baseline.map(summary),
         stopped: None,
         stop_lsn: None,
         last_commit_at: None,
@@ -89,56 +85,5 @@ pub async fn restore(
         recovery_point_exposure_ms: None,
         tables_compared: 0,
         tables: Vec::new(),
-    });
-
-    let began = Instant::now();
-    progress.enter(Step::Download);
-    let ahead = spool::way(inventory, &choice.history, first, choice.last_segment.number);
-    let bytes = plan.sandbox.spool;
-    let spool = Spool::start(store.clone(), Arc::clone(inventory), ahead, bytes, sandbox, Arc::clone(progress))
-        .map_err(|error| {
-            End::because(unusable(format!("the socket for restore_command could not be made: {error}")))
-        })?;
-    evidence.extend(base_backup::restore(store, backup, info, sandbox, progress).await?);
-    evidence.phase("download", began);
-    if let Some(restore) = &mut evidence.restore {
-        restore.bytes_unpacked = progress.glance().bytes;
-    }
-
-    progress.enter(Step::Replay);
-    let replaying = Instant::now();
-    prepare(sandbox, info)
-        .map_err(|error| End::because(unusable(format!("the data directory could not be prepared: {error}"))))?;
-    let control = ControlFile::read(&programs.controldata, &sandbox.data())?;
-    let settings = settings(sandbox, &control, size, choice, info);
-    let server = Server::start(&programs.postgres, sandbox, &settings, &superuser)
-        .map_err(|error| End::because(unusable(format!("{} could not be started: {error}", programs.version))))?;
-    let log = sandbox.log();
-    sandbox.attach(server);
-    let arrival = match sandbox.server() {
-        Some(server) => server.arrival(&log).await,
-        None => return Err(End::Decided),
-    };
-    evidence.phase("replay", replaying);
-    let replayed = spool.stop().await;
-    if let Some(restore) = &mut evidence.restore {
-        restore.segments_replayed = replayed.segments;
-        restore.first_segment_replayed = replayed.first.map(|segment| segment.name(size));
-        restore.last_segment_replayed = replayed.last.map(|segment| segment.name(size));
-    }
-    match arrival {
-        Arrival::Up(client) => {
-            if let Some(restore) = &mut evidence.restore {
-                restore.recovery_time_ms = Some(milliseconds(began.elapsed()));
-            }
-            evidence
-                .add(Finding::passed(Code::ServerUp, format!("{} recovered and takes connections", programs.version)));
-            Ok(Recovered { client, control: control.system_identifier(), backup: info.system_identifier })
-        }
-        Arrival::Exited(log) => Err(End::because(diagnose::exited(&log, &replayed, inventory, choice))),
-        Arrival::Refused(reason) => Err(End::because(
-            Finding::not_checked(Code::ServerUp, format!("the restored server refuses the connection: {reason}"))
-                .hint(format!("is `{superuser}` a superuser of the source?")),
-        )),
     }
 }

@@ -1,15 +1,48 @@
 //! The archive's half of a plan: what CloudNativePG calls destination path, server name and endpoint.
 
-use super::{ArchiveLocation, Credentials, Secrets};
+use super::checks::check_name;
+use super::{Archive, ArchiveLocation, Authority, Credentials, FromCluster, Secrets};
 use crate::config;
 use crate::config::mistakes::{Mistakes, Placed};
 
 /// AWS's oldest region, which every other store takes for its only one.
-const REGION_OF_OTHER_STORES: &str = "us-east-1";
+pub const REGION_OF_OTHER_STORES: &str = "us-east-1";
 
-pub(super) fn location(archive: &config::Archive, secrets: Secrets, mistakes: &mut Mistakes) -> ArchiveLocation {
-    let config::Archive::S3(s3) = archive;
-    let (bucket, path) = bucket_and_path(&s3.url, mistakes);
+pub(super) fn archive(source: &config::Source, secrets: Secrets, mistakes: &mut Mistakes) -> Archive {
+    match &source.archive {
+        config::Archive::S3(s3) => Archive::S3(location(s3, secrets, mistakes)),
+        config::Archive::FromCluster(written) => Archive::FromCluster(from_cluster(source, written, secrets, mistakes)),
+    }
+}
+
+fn from_cluster(
+    source: &config::Source,
+    written: &config::FromCluster,
+    secrets: Secrets,
+    mistakes: &mut Mistakes,
+) -> FromCluster {
+    if source.namespace.is_none() {
+        mistakes.add(source.name.place, "missing key `namespace`: `fromCluster` looks for the Cluster there");
+    }
+    if let Some(cluster) = &written.cluster {
+        check_name("cluster", cluster, mistakes);
+    }
+    if let Some(Placed { value: config::Credentials::Ambient, place }) = &written.credentials {
+        mistakes.add(*place, "`credentials`: `fromCluster` needs a key that can be copied: `files` or `environment`");
+    }
+    FromCluster {
+        namespace: source.namespace.as_ref().map(|namespace| namespace.value.clone()).unwrap_or_default(),
+        cluster: written.cluster.as_ref().unwrap_or(&source.name).value.clone(),
+        endpoint: written.endpoint.as_ref().map(|endpoint| checked_endpoint(endpoint, mistakes)),
+        credentials: written.credentials.as_ref().map(|key| credentials(&key.value, secrets, mistakes)),
+    }
+}
+
+fn location(s3: &config::S3, secrets: Secrets, mistakes: &mut Mistakes) -> ArchiveLocation {
+    let (bucket, path) = bucket_and_path(&s3.url.value).unwrap_or_else(|reason| {
+        mistakes.add(s3.url.place, format!("`url` {reason}"));
+        Default::default()
+    });
     check_server_name(&s3.server_name, mistakes);
     let endpoint = s3.endpoint.as_ref().map(|endpoint| checked_endpoint(endpoint, mistakes));
     if let Some(ca_file) = &s3.ca_file {
@@ -24,30 +57,29 @@ pub(super) fn location(archive: &config::Archive, secrets: Secrets, mistakes: &m
         server_name: s3.server_name.value.clone(),
         endpoint,
         region: region(s3, mistakes),
-        ca_file: s3.ca_file.as_ref().map(|file| file.value.clone()),
+        authority: s3.ca_file.as_ref().map(|file| Authority::File(file.value.clone())),
         credentials: credentials(&s3.credentials, secrets, mistakes),
     }
 }
 
 /// Bucket and path of `s3://bucket/path`, the path without slashes around it.
-fn bucket_and_path(url: &Placed<String>, mistakes: &mut Mistakes) -> (String, String) {
-    let Some(rest) = url.value.strip_prefix("s3://") else {
-        mistakes.add(url.place, "`url` must begin with s3://, as in s3://bucket/path");
-        return Default::default();
-    };
+pub fn bucket_and_path(url: &str) -> Result<(String, String), String> {
+    let rest = url.strip_prefix("s3://").ok_or("must begin with s3://, as in s3://bucket/path")?;
     let (bucket, path) = rest.split_once('/').unwrap_or((rest, ""));
     let path = path.trim_matches('/');
     if bucket.contains(['@', ':']) {
-        mistakes.add(url.place, "`url` must not hold credentials or a port: s3://bucket/path");
-    } else if bucket.is_empty() {
-        mistakes.add(url.place, "`url` names no bucket: s3://bucket/path");
-    } else if !bucket.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')) {
-        mistakes.add(url.place, format!("`url`: `{bucket}` cannot be the name of a bucket"));
+        return Err("must not hold credentials or a port: s3://bucket/path".to_owned());
+    }
+    if bucket.is_empty() {
+        return Err("names no bucket: s3://bucket/path".to_owned());
+    }
+    if !bucket.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')) {
+        return Err(format!("names `{bucket}`, which cannot be the name of a bucket"));
     }
     if path.contains(['?', '#']) || path.split('/').any(|part| matches!(part, "." | "..")) {
-        mistakes.add(url.place, "`url`: the path must be a plain one, without `?`, `#`, `.` or `..`");
+        return Err("must have a plain path, without `?`, `#`, `.` or `..`".to_owned());
     }
-    (bucket.to_owned(), path.to_owned())
+    Ok((bucket.to_owned(), path.to_owned()))
 }
 
 fn check_server_name(name: &Placed<String>, mistakes: &mut Mistakes) {

@@ -3,8 +3,8 @@
 
 use super::checks::{check_name, check_not_empty, check_order, check_unique, positive};
 use super::{
-    BackupChoice, Connection, DatabaseSelection, Databases, DirectSandbox, Freshness, Limits, Objectives, Plan,
-    Requirement, Secrets, TableSelection, Target, Tls, archive,
+    App, Authority, BackupChoice, Connection, DatabaseSelection, Databases, DirectSandbox, Freshness, Limits,
+    Objectives, OperatorSandbox, Plan, Requirement, Sandbox, Secrets, TableSelection, Target, Tls, archive,
 };
 use crate::archive::wal::Lsn;
 use crate::config::mistakes::{Mistakes, Placed};
@@ -77,7 +77,7 @@ fn plan(config: &Config, source: &config::Source, secrets: Secrets, mistakes: &m
     Plan {
         source: source.name.value.clone(),
         namespace: source.namespace.as_ref().map(|namespace| namespace.value.clone()),
-        archive: archive::location(&source.archive, secrets, mistakes),
+        archive: archive::archive(source, secrets, mistakes),
         connection: source.connection.as_ref().map(|written| connection(written, secrets, mistakes)),
         databases: databases(source.databases.as_ref(), mistakes),
         freshness: Freshness {
@@ -95,7 +95,7 @@ fn plan(config: &Config, source: &config::Source, secrets: Secrets, mistakes: &m
         },
         target: target(&source.target, mistakes),
         backup: backup(&source.backup, mistakes),
-        sandbox: sandbox(&config.sandbox, mistakes),
+        sandbox: sandbox(config, source, mistakes),
         require: config.require.iter().copied().map(requirement).collect(),
         limits: limits(&config.limits, mistakes),
     }
@@ -148,7 +148,7 @@ fn tls(written: &config::Connection, secrets: Secrets, mistakes: &mut Mistakes) 
         Some(Placed { value: config::Tls::System, .. }) => Tls::System,
         Some(Placed { value: config::Tls::CaFile(file), .. }) => {
             secrets.check_file("caFile", file, mistakes);
-            Tls::CaFile(file.value.clone())
+            Tls::Authority(Authority::File(file.value.clone()))
         }
     }
 }
@@ -238,8 +238,61 @@ fn backup(written: &config::Backup, mistakes: &mut Mistakes) -> BackupChoice {
     }
 }
 
-fn sandbox(written: &config::Sandbox, mistakes: &mut Mistakes) -> DirectSandbox {
-    let config::Sandbox::Direct(direct) = written;
+fn sandbox(config: &Config, source: &config::Source, mistakes: &mut Mistakes) -> Sandbox {
+    match &config.sandbox {
+        config::Sandbox::Direct(direct) => Sandbox::Direct(direct_sandbox(direct, mistakes)),
+        config::Sandbox::Operator(operator) => Sandbox::Operator(operator_sandbox(operator, source, mistakes)),
+    }
+}
+
+fn operator_sandbox(
+    operator: &config::Operator,
+    source: &config::Source,
+    mistakes: &mut Mistakes,
+) -> OperatorSandbox {
+    check_name("namespace", &operator.namespace, mistakes);
+    if source.namespace.as_ref().is_some_and(|namespace| namespace.value == operator.namespace.value) {
+        let message = format!("`namespace`: `{}` is the source's own; a sandbox needs another", operator.namespace.value);
+        mistakes.add(operator.namespace.place, message);
+    }
+    if !matches!(source.archive, config::Archive::FromCluster(_)) {
+        let message = "the operator sandbox takes the source's Cluster for its model: use `archive: {fromCluster: {}}`";
+        mistakes.add(source.name.place, message);
+    }
+    if let Some(image) = &operator.image_override {
+        check_not_empty("imageOverride", image, mistakes);
+    }
+    let factor = &operator.storage_factor;
+    if !(1.0..=LARGEST_STORAGE_FACTOR).contains(&factor.value) {
+        mistakes.add(factor.place, format!("`storageFactor` must be from 1 to {LARGEST_STORAGE_FACTOR}"));
+    }
+    OperatorSandbox {
+        namespace: operator.namespace.value.clone(),
+        image_override: operator.image_override.as_ref().map(|image| image.value.clone()),
+        storage_factor: factor.value,
+        app: operator.app.as_ref().map(|written| app(written, mistakes)),
+    }
+}
+
+fn app(written: &config::App, mistakes: &mut Mistakes) -> App {
+    check_not_empty("image", &written.image, mistakes);
+    if written.output_lines.value > MOST_OUTPUT_LINES {
+        mistakes.add(written.output_lines.place, format!("`outputLines` must be at most {MOST_OUTPUT_LINES}"));
+    }
+    App {
+        image: written.image.value.clone(),
+        command: written.command.clone(),
+        limit: positive("limit", &written.limit, mistakes),
+        output_lines: written.output_lines.value,
+    }
+}
+
+/// More is a typing error: it would fill the node.
+const LARGEST_STORAGE_FACTOR: f64 = 20.0;
+/// A report is read by people.
+const MOST_OUTPUT_LINES: u16 = 50;
+
+fn direct_sandbox(direct: &config::Direct, mistakes: &mut Mistakes) -> DirectSandbox {
     check_not_empty("user", &direct.user, mistakes);
     if direct.spool.value.0 < SMALLEST_SPOOL {
         mistakes.add(direct.spool.place, "`spool` must be at least 64Mi: a few WAL segments");
@@ -267,6 +320,7 @@ fn requirement(written: config::Requirement) -> Requirement {
         config::Requirement::Objectives => Requirement::Objectives,
         config::Requirement::Freshness => Requirement::Freshness,
         config::Requirement::ExactBaseline => Requirement::ExactBaseline,
+        config::Requirement::App => Requirement::App,
     }
 }
 

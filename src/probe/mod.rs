@@ -4,6 +4,7 @@
 pub mod certificate;
 pub mod identity;
 pub mod isolation;
+pub mod objects;
 pub mod recovery;
 pub mod tables;
 

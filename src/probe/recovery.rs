@@ -19,10 +19,19 @@ pub struct Recovery {
     pub last_commit: Option<Timestamp>,
     /// The first transaction id that belongs to the copy itself: N in docs/what-is-proven.md.
     pub next_xid: u64,
+    /// Why `next_xid` is only a bound from above, where others have used the copy before us.
+    pub next_xid_unknown: Option<String>,
 }
 
-/// Must be the first thing asked on the restored server, before anything there takes a transaction id.
-pub async fn read(client: &Client) -> Result<Recovery, Finding> {
+/// Whether somebody else used the restored server before us, and took transaction ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touched {
+    Never,
+    ByOperator,
+}
+
+/// Must be the first thing asked on the restored server, before anything of ours takes a transaction id there.
+pub async fn read(client: &Client, touched: Touched) -> Result<Recovery, Finding> {
     let next_xid = client.query_one("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8", &[]).await;
     let next_xid: i64 = next_xid.map_err(|error| not_asked(Code::RecoveryStop, &error))?.get(0);
     let question = "SELECT substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8),
@@ -34,7 +43,32 @@ pub async fn read(client: &Client) -> Result<Recovery, Finding> {
     let stop = StopLine::parse(&history).map_err(|defect| {
         Finding::not_checked(Code::RecoveryStop, format!("the history of timeline {timeline} cannot be read: {defect}"))
     })?;
-    Ok(Recovery { stop, last_commit, next_xid: u64::try_from(next_xid).unwrap_or(0) })
+    let next_xid = u64::try_from(next_xid).unwrap_or(0);
+    let (next_xid, next_xid_unknown) = match touched {
+        Touched::Never => (next_xid, None),
+        Touched::ByOperator => match first_behind(client, stop.switch).await {
+            Ok(first) => (first.map_or(next_xid, |first| widen(first, next_xid)), None),
+            Err(error) => (next_xid, Some(crate::postgres::reason(&error))),
+        },
+    };
+    Ok(Recovery { stop, last_commit, next_xid, next_xid_unknown })
+}
+
+/// The smallest transaction with a record behind the stop: it began after promotion. None when nobody wrote anything.
+async fn first_behind(client: &Client, switch: Lsn) -> Result<Option<u32>, tokio_postgres::Error> {
+    client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_walinspect WITH SCHEMA pg_catalog").await?;
+    let question = format!(
+        "SELECT min(xid::text::int8) FROM pg_get_wal_records_info('{switch}', pg_current_wal_flush_lsn())
+         WHERE xid::text <> '0'"
+    );
+    let first: Option<i64> = client.query_one(&question, &[]).await?.get(0);
+    Ok(first.and_then(|first| u32::try_from(first).ok()))
+}
+
+/// A transaction id as WAL has it, with the epoch that makes it the newest at or below `next`.
+fn widen(xid: u32, next: u64) -> u64 {
+    let widened = (next & !u64::from(u32::MAX)) | u64::from(xid);
+    if widened <= next { widened } else { widened.saturating_sub(1 << 32) }
 }
 
 /// Compares the stop with what was chosen. `unreadable` is the server's last complaint about a record, and the LSN from
@@ -147,6 +181,13 @@ mod tests {
         let choice = Choice { backup: "b".into(), stop: choice_stop, history, last_segment, short_of_baseline: false };
         let unreadable = unreadable.map(|lsn| (format!("incorrect checksum in record at {lsn}"), lsn));
         judge(&StopLine::parse(line).unwrap(), &choice, None, size, unreadable.as_ref())
+    }
+
+    #[test]
+    fn a_transaction_of_the_wal_belongs_to_the_newest_possible_epoch() {
+        assert_eq!(widen(731, 773), 731);
+        assert_eq!(widen(731, (5 << 32) | 773), (5 << 32) | 731);
+        assert_eq!(widen(u32::MAX, (5 << 32) | 3), (4 << 32) | u64::from(u32::MAX));
     }
 
     #[test]

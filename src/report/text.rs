@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{InventorySummary, Report, Restore};
 use crate::finding::{Blame, Finding, Outcome};
+use crate::sandbox::operator::evidence::SandboxEvidence;
 use crate::verdict::{Subject, Verdict, reasons};
 
 /// Renders the whole report. `color` puts ANSI colours on the words that say the same without.
@@ -32,6 +33,10 @@ pub fn render(report: &Report, color: bool) -> String {
     if let Some(inventory) = &report.inventory {
         line(&mut text, "");
         render_inventory(&mut text, &report.archive, inventory, report.restore.as_ref());
+    }
+    if let Some(sandbox) = report.sandbox.as_ref().filter(|_| report.verdict != Verdict::Pass) {
+        line(&mut text, "");
+        render_sandbox(&mut text, sandbox);
     }
     if !report.left_behind.is_empty() {
         line(&mut text, "");
@@ -83,8 +88,12 @@ fn proof(report: &Report) -> String {
         )
     });
     let took = restore.recovery_time_ms.map_or_else(String::new, |ms| format!(", in {}", milliseconds(ms)));
+    let by = match restore.sandbox.as_str() {
+        "operator" => "the operator's own recovery",
+        _ => "walproof's own restore",
+    };
     format!(
-        "Proven by walproof's own restore: base backup {} and {} WAL segments bring back {}, {} and {}{when}{took}.",
+        "Proven by {by}: base backup {} and {} WAL segments bring back {}, {} and {}{when}{took}.",
         restore.backup,
         grouped(restore.segments_replayed),
         count(databases, "database", "databases"),
@@ -143,10 +152,18 @@ fn render_restore(text: &mut String, restore: &Restore) {
     line(text, "Restore");
     let mut row = |name: &str, value: String| line(text, &format!("  {name:<11} {value}"));
     let ended = restore.backup_ended_at.map_or_else(String::new, |at| format!(", ended {}", moment(at)));
-    row("backup", format!("{}{ended}, {} unpacked", restore.backup, bytes(restore.bytes_unpacked)));
+    let unpacked = match restore.bytes_unpacked {
+        // The operator does not say how much it unpacked.
+        0 => String::new(),
+        unpacked => format!(", {} unpacked", bytes(unpacked)),
+    };
+    row("backup", format!("{}{ended}{unpacked}", restore.backup));
     row("target", restore.target.clone());
     if let Some(stopped) = &restore.stopped {
         row("stopped", printable(stopped));
+    }
+    for (number, deviation) in restore.deviations.iter().enumerate() {
+        row(if number == 0 { "deviations" } else { "" }, printable(deviation));
     }
     let phases: Vec<String> =
         restore.phases.iter().map(|phase| format!("{} {}", phase.name, milliseconds(phase.duration_ms))).collect();
@@ -156,6 +173,25 @@ fn render_restore(text: &mut String, restore: &Restore) {
     }
     if let Some(ms) = restore.recovery_point_exposure_ms {
         row("RPO", format!("{} from the newest moment proven restorable to now", milliseconds(ms)));
+    }
+}
+
+/// What the sandbox looked like before it went; the JSON report has more.
+fn render_sandbox(text: &mut String, sandbox: &SandboxEvidence) {
+    const LINES: usize = 12;
+    line(text, "Sandbox");
+    let parts = [
+        ("conditions", &sandbox.conditions),
+        ("events", &sandbox.events),
+        ("pods", &sandbox.pods),
+        ("volumes", &sandbox.volumes),
+        ("log", &sandbox.log),
+    ];
+    for (name, lines) in parts {
+        let from = lines.len().saturating_sub(LINES);
+        for (number, shown) in lines[from..].iter().enumerate() {
+            line(text, &format!("  {:<11} {}", if number == 0 { name } else { "" }, printable(shown)));
+        }
     }
 }
 

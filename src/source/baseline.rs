@@ -62,6 +62,15 @@ pub struct Server {
     /// Tablespaces besides PostgreSQL's own two.
     #[serde(default)]
     pub tablespaces: Vec<TablespaceBaseline>,
+    /// Roles that were there before the snapshot and after the LSN.
+    #[serde(default)]
+    pub roles: Vec<RoleBaseline>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleBaseline {
+    pub name: String,
+    pub oid: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -67,7 +67,7 @@ async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) 
     let identity = identity.first().and_then(Identity::of).ok_or_else(|| {
         Finding::failed(Code::BaselineNotCaptured, Blame::Source, "the server does not say which one it is")
     })?;
-    let facts = server::facts(&observer, &identity).await?;
+    let mut facts = server::facts(&observer, &identity).await?;
     if identity.in_recovery {
         server::check_lag(&observer, plan).await?;
     }
@@ -108,6 +108,9 @@ async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) 
             sequences,
         });
     }
+    // A role that comes or goes meanwhile may or may not be there at the LSN.
+    let still = server::roles(&observer).await.map_err(|error| not_captured("list the roles", &error))?;
+    facts.roles.retain(|role| still.contains(role));
     notes.extend(role::note(&connection.user, &powers, facts.version_number));
     Ok(Baseline {
         schema_version: SCHEMA_VERSION,

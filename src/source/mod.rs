@@ -3,8 +3,11 @@
 pub mod archiver;
 pub mod baseline;
 pub mod capture;
+pub mod cluster;
 mod count;
+pub mod gates;
 mod holder;
+pub mod reach;
 mod role;
 mod server;
 pub mod snapshot;

@@ -5,7 +5,7 @@ use std::fmt;
 use tokio_postgres::{Client, SimpleQueryRow};
 
 use super::archiver::{LSN, TIMELINE};
-use super::baseline::{Server, TablespaceBaseline};
+use super::baseline::{RoleBaseline, Server, TablespaceBaseline};
 use crate::archive::wal::{SegmentSize, Timeline};
 use crate::finding::{Blame, Code, Finding};
 use crate::plan::Plan;
@@ -94,7 +94,14 @@ pub async fn facts(client: &Client, identity: &Identity) -> Result<Server, Box<F
         archive_timeout_seconds: number(5),
         data_checksums: row.get(6),
         tablespaces,
+        roles: roles(client).await.map_err(|error| not_captured("list the roles", &error))?,
     })
+}
+
+/// All roles, by OID.
+pub async fn roles(client: &Client) -> Result<Vec<RoleBaseline>, tokio_postgres::Error> {
+    let rows = client.query("SELECT rolname::text, oid FROM pg_roles ORDER BY oid", &[]).await?;
+    Ok(rows.iter().map(|row| RoleBaseline { name: row.get(0), oid: row.get(1) }).collect())
 }
 
 /// Refuses a standby that is not up to date: its baseline would be an old one. A standby whose last commit is old is up

@@ -8,7 +8,9 @@
 
 pub mod archive;
 pub mod barman;
+pub mod certificates;
 pub mod faults;
+pub mod kubernetes;
 pub mod postgres;
 pub mod prepared;
 pub mod process;

@@ -3,29 +3,15 @@
 
 use crate::archive::inventory::Inventory;
 use crate::archive::store::StoreErrorKind;
-use crate::archive::wal::{Lsn, Segment, SegmentSize};
+use crate::archive::wal::{Lsn, SegmentSize};
 use crate::finding::{Blame, Code, Finding};
+use crate::sandbox::complaint::{self, Complaints};
 use crate::sandbox::direct::fetch::FetchError;
 use crate::sandbox::direct::spool::Served;
-use crate::target::{Choice, Stop};
+use crate::target::Choice;
 
 /// How much of the log a finding carries.
 const LOG_LINES: usize = 3;
-
-/// PostgreSQL's complaints about a record, each followed by the LSN from which WAL cannot be read.
-/// Texts of `xlogreader.c`, PostgreSQL 13 to 18.
-const INVALID_RECORD: [&str; 10] = [
-    "incorrect resource manager data checksum in record at ",
-    "invalid record length at ",
-    "record with incorrect prev-link",
-    "invalid magic number",
-    "unexpected pageaddr",
-    "invalid resource manager ID",
-    "record length",
-    "contrecord",
-    "invalid info bits",
-    "could not decompress image",
-];
 
 /// A line of the log and what it means: text, blame, summary, hint. The first that occurs decides.
 const KNOWN: [(&str, Blame, &str, &str); 16] = [
@@ -118,8 +104,9 @@ pub fn exited(log: &str, served: &Served, inventory: &Inventory, choice: &Choice
     if let Some((name, error)) = &served.failure {
         return not_served(name, error);
     }
-    if log.contains("recovery ended before configured recovery target was reached") {
-        return ended_early(log, inventory, choice);
+    if log.contains(complaint::ENDED_EARLY) {
+        let invalid = invalid_record(log, inventory.wal.segment_size);
+        return complaint::ended_early(invalid.as_ref(), inventory, choice);
     }
     let excerpt = excerpt(log);
     for (text, blame, summary, hint) in KNOWN {
@@ -136,8 +123,8 @@ pub fn exited(log: &str, served: &Served, inventory: &Inventory, choice: &Choice
         .hint("run the drill with --keep and read postgresql.log in the sandbox")
 }
 
-/// Recovery asked for a listed object and did not get it.
-fn not_served(name: &str, error: &FetchError) -> Finding {
+/// The finding for a listed object of WAL that could not be read whole.
+pub fn not_served(name: &str, error: &FetchError) -> Finding {
     match error {
         FetchError::Damaged(reason) => Finding::failed(
             Code::WalSegmentDamaged,
@@ -177,79 +164,13 @@ fn not_served(name: &str, error: &FetchError) -> Finding {
     .of(name)
 }
 
-/// All WAL was served, and PostgreSQL could not read it up to the target.
-fn ended_early(log: &str, inventory: &Inventory, choice: &Choice) -> Finding {
-    let size = inventory.wal.segment_size;
-    let wanted = choice.stop.text();
-    let invalid = invalid_record(log, size);
-    let finding = |blame, summary: String| Finding::failed(Code::RecoveryStop, blame, summary).expected(wanted.clone());
-    let Some((line, lsn)) = invalid else {
-        // The archive ended in good order, before the target.
-        return match &choice.stop {
-            Stop::BeforeLsn(_) => finding(Blame::Unknown, "WAL ended before the target".to_owned())
-                .observed("the archive holds no record at or behind the target")
-                .hint("the next segment will bring it; run the drill again when it is archived"),
-            _ => finding(Blame::Unknown, "the target was never reached: the archive holds nothing like it".to_owned())
-                .observed("replay came to the end of the archive")
-                .hint("a time must lie before the archive's last commit; a name or transaction must be in the WAL"),
-        };
-    };
-    let broken = Segment::containing(choice.history.timeline, lsn, size);
-    // At the target itself a record may begin that only the next segment completes.
-    let at_target = matches!(choice.stop, Stop::BeforeLsn(target) if lsn >= target);
-    if broken.number >= choice.last_segment.number && (at_target || !matches!(choice.stop, Stop::BeforeLsn(_))) {
-        return finding(Blame::Unknown, "WAL ended before the target".to_owned())
-            .observed(format!("{line}, in the last segment that replay needs"))
-            .hint("the next segment will bring the rest; run the drill again when it is archived");
-    }
-    finding(
-        Blame::Backups,
-        format!(
-            "WAL cannot be read from {lsn} on, in segment {}, so nothing behind it can be recovered",
-            broken.name(size)
-        ),
-    )
-    .of(broken.name(size))
-    .observed(line)
-    .hint("make a new base backup now; then find out what changed this segment after it was archived")
-}
-
-/// The last complaint about a record, and the LSN from which WAL cannot be read.
+/// The last complaint about a record that recovery did not get over, and the LSN from which WAL cannot be read.
 pub fn invalid_record(log: &str, size: SegmentSize) -> Option<(String, Lsn)> {
-    let mut restored_since = None;
-    for line in log.lines().rev() {
-        let Some((_, message)) = line.split_once("LOG:  ") else { continue };
-        if let Some(segment) = restored(message, size) {
-            restored_since = restored_since.max(Some(segment.number));
-            continue;
-        }
-        // What replay got over is no end.
-        if message.contains("successfully skipped") || !INVALID_RECORD.iter().any(|text| message.contains(text)) {
-            continue;
-        }
-        // Complaints about a page name segment and offset; those about a record end in its LSN.
-        let words = message.split(|character: char| !(character.is_ascii_hexdigit() || character == '/'));
-        let last = || words.filter(|word| word.contains('/')).filter_map(|word| word.parse().ok()).next_back();
-        let Some(lsn) = from_segment_and_offset(message, size).or_else(last) else { continue };
-        let was_got_over = restored_since.is_some_and(|number| number > lsn.0 / size.bytes());
-        return (!was_got_over).then(|| (message.to_owned(), lsn));
+    let mut complaints = Complaints::new(size);
+    for (_, message) in log.lines().filter_map(|line| line.split_once("LOG:  ")) {
+        complaints.message(message);
     }
-    None
-}
-
-/// `restored log file "000000010000000000000009" from archive`.
-fn restored(message: &str, size: SegmentSize) -> Option<Segment> {
-    let (_, rest) = message.split_once("restored log file \"")?;
-    Segment::parse(rest.split_once('"')?.0, size)
-}
-
-/// `… in log segment 000000010000000000000004, offset 8192` (`WAL segment` and an LSN between since 16).
-fn from_segment_and_offset(message: &str, size: SegmentSize) -> Option<Lsn> {
-    let (_, rest) = message.split_once("segment ")?;
-    let (name, rest) = rest.split_once(',')?;
-    let offset: u64 = rest.split_once("offset ")?.1.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
-    let segment = Segment::parse(name.trim(), size)?;
-    Some(Lsn(segment.start(size).0 + offset))
+    complaints.last().cloned()
 }
 
 fn is_severe(line: &str) -> bool {
@@ -273,38 +194,12 @@ mod tests {
     use super::*;
     use crate::archive::store::StoreError;
 
-    const SIZE: SegmentSize = SegmentSize::DEFAULT;
-
-    fn at(line: &str) -> Option<u64> {
-        let log =
-            format!("2026-11-21 12:00:00.000 UTC [7] LOG:  {line}\n2026-11-21 12:00:00.001 UTC [7] LOG:  redo done");
-        invalid_record(&log, SIZE).map(|(_, lsn)| lsn.0)
-    }
-
     #[test]
-    fn the_place_of_a_broken_record_is_read_from_every_complaint() {
-        // Texts of PostgreSQL 15 and 17.
-        assert_eq!(at("incorrect resource manager data checksum in record at 0/9000028"), Some(0x0900_0028));
-        assert_eq!(at("invalid record length at 0/9000060: wanted 24, got 0"), Some(0x0900_0060));
-        assert_eq!(at("record with incorrect prev-link 0/1 at 0/9000090"), Some(0x0900_0090));
-        assert_eq!(
-            at("unexpected pageaddr 0/3000000 in log segment 000000010000000000000009, offset 8192"),
-            Some(0x0900_2000)
-        );
-        assert_eq!(
-            at("invalid magic number 0000 in WAL segment 000000010000000000000009, LSN 0/9002000, offset 8192"),
-            Some(0x0900_2000)
-        );
-        assert_eq!(at("restored log file \"000000010000000000000009\" from archive"), None);
-    }
-
-    #[test]
-    fn a_complaint_that_replay_got_over_is_none() {
-        assert_eq!(at("successfully skipped missing contrecord at 0/9000090, overwritten at 2026-11-21"), None);
-        let complaint = "x LOG:  invalid record length at 0/9000060: wanted 24, got 0\n";
-        let restored = |name: &str| format!("{complaint}x LOG:  restored log file \"{name}\" from archive\n");
-        assert_eq!(invalid_record(&restored("00000001000000000000000A"), SIZE), None);
-        assert!(invalid_record(&restored("000000010000000000000009"), SIZE).is_some(), "asked for again, no better");
+    fn a_complaint_is_read_from_a_line_of_the_servers_log() {
+        let log = "2026-11-21 12:00:00.000 UTC [7] LOG:  invalid record length at 0/9000060: wanted 24, got 0\n\
+                   2026-11-21 12:00:00.001 UTC [7] LOG:  redo done at 0/9000028\n";
+        let complaint = ("invalid record length at 0/9000060: wanted 24, got 0".to_owned(), Lsn(0x0900_0060));
+        assert_eq!(invalid_record(log, SegmentSize::DEFAULT), Some(complaint));
     }
 
     #[test]

@@ -58,16 +58,48 @@ pub async fn fetch(store: &Store, what: Fetch) -> Result<(), FetchError> {
     }
 }
 
+/// Reads the whole of a segment and keeps nothing of it: is the object sound?
+pub async fn read_whole(
+    store: &Store,
+    key: String,
+    compression: Compression,
+    segment: (Segment, SegmentSize, Option<u64>),
+) -> Result<(), FetchError> {
+    let reader = ObjectReader::start(store.clone(), key, RANGES_AT_ONCE);
+    match tokio::task::spawn_blocking(move || decode(reader, compression, Some(segment), |_| Ok(()))).await {
+        Ok(result) => result.map(|_| ()),
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
 fn write(reader: ObjectReader, what: &Fetch, temporary: &Path) -> Result<(), FetchError> {
-    let mut decoder = compression::open(what.compression, reader).map_err(|e| read_trouble(&io::Error::other(e)))?;
     let mut file = File::create(temporary).map_err(|error| disk(&error))?;
     file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(|error| disk(&error))?;
     if let Some(owner) = what.owner {
         fchown(&file, Some(owner.uid), Some(owner.gid)).map_err(|error| disk(&error))?;
     }
+    let written = decode(reader, what.compression, what.segment, |content| {
+        // The unused rest of a segment that was switched early is zeros: a hole reads the same and costs nothing.
+        if content.iter().all(|&byte| byte == 0) {
+            file.seek(SeekFrom::Current(i64::try_from(content.len()).expect("a buffer's length fits"))).map(|_| ())
+        } else {
+            file.write_all(content)
+        }
+    })?;
+    file.set_len(written).map_err(|error| disk(&error))
+}
+
+/// Gives the decompressed content piece by piece to `take`, and returns its length. A segment's is verified.
+fn decode(
+    reader: ObjectReader,
+    compression: Compression,
+    segment: Option<(Segment, SegmentSize, Option<u64>)>,
+    mut take: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result<u64, FetchError> {
+    let mut decoder = compression::open(compression, reader).map_err(|e| read_trouble(&io::Error::other(e)))?;
     let mut buffer = vec![0; BUFFER];
     let mut written = 0;
-    let limit = what.segment.map_or(u64::MAX, |(_, size, _)| size.bytes());
+    let limit = segment.map_or(u64::MAX, |(_, size, _)| size.bytes());
     loop {
         let count = fill(&mut decoder, &mut buffer).map_err(|error| read_trouble(&error))?;
         if count == 0 {
@@ -75,7 +107,7 @@ fn write(reader: ObjectReader, what: &Fetch, temporary: &Path) -> Result<(), Fet
         }
         let content = &buffer[..count];
         if written == 0
-            && let Some((segment, size, system_identifier)) = what.segment
+            && let Some((segment, size, system_identifier)) = segment
         {
             verify_first_page(content, segment, size, system_identifier)
                 .map_err(|defect| FetchError::Damaged(defect.to_string()))?;
@@ -84,18 +116,12 @@ fn write(reader: ObjectReader, what: &Fetch, temporary: &Path) -> Result<(), Fet
         if written > limit {
             return Err(FetchError::Damaged(format!("it holds more than the {limit} bytes of a segment")));
         }
-        // The unused rest of a segment that was switched early is zeros: a hole reads the same and costs nothing.
-        if content.iter().all(|&byte| byte == 0) {
-            file.seek(SeekFrom::Current(i64::try_from(count).expect("a buffer's length fits"))).map(|_| ())
-        } else {
-            file.write_all(content)
-        }
-        .map_err(|error| disk(&error))?;
+        take(content).map_err(|error| disk(&error))?;
     }
-    if what.segment.is_some() && written != limit {
+    if segment.is_some() && written != limit {
         return Err(FetchError::Damaged(format!("it holds {written} bytes, a segment has {limit}")));
     }
-    file.set_len(written).map_err(|error| disk(&error))
+    Ok(written)
 }
 
 /// Fills the buffer as far as the reader goes, so that a codec's small blocks do not make small writes.

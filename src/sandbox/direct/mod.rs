@@ -16,19 +16,20 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio_postgres::Client;
 
 use crate::archive::inventory::Backup;
 use crate::finding::{Blame, Code, Finding};
 use crate::plan::DirectSandbox;
+use crate::postgres::ConnectError;
+use crate::sandbox::KEPT_FOR;
+use crate::sandbox::run_id::PREFIX;
 use server::Server;
 
 /// A Unix socket's path has at most 107 bytes (`sun_path`), and PostgreSQL appends `/.s.PGSQL.5432`.
 const SOCKET_DIRECTORY_LIMIT: usize = 107 - "/.s.PGSQL.5432".len();
-/// How long a sandbox that was kept on request stays before a later run sweeps it.
-const KEPT_FOR: Duration = Duration::from_hours(24);
 /// WAL that PostgreSQL keeps in `pg_wal` between two restartpoints.
 pub const MAX_WAL_BYTES: u64 = 2 << 30;
 
@@ -51,7 +52,7 @@ pub struct Sandbox {
 impl Sandbox {
     /// Names the sandbox; makes nothing yet. `run_id` has the form that [`sweep`] recognises.
     pub fn new(plan: &DirectSandbox, run_id: &str) -> Result<Self, Box<Finding>> {
-        let root = std::path::absolute(plan.directory.join(format!("{}{run_id}", sweep::PREFIX)))
+        let root = std::path::absolute(plan.directory.join(format!("{PREFIX}{run_id}")))
             .map_err(|error| unusable(format!("{} is no path: {error}", plan.directory.display())))?;
         if root.join("socket").as_os_str().len() > SOCKET_DIRECTORY_LIMIT {
             return Err(Box::new(
@@ -154,6 +155,14 @@ impl Sandbox {
                         .hint("set `sandbox.direct.directory` to a larger file system")
                 }
             }
+        }
+    }
+
+    /// Connects to a database of the restored server as its superuser, free to write.
+    pub async fn connect(&self, database: &str) -> Result<Client, ConnectError> {
+        match &self.server {
+            Some(server) => server.connect(database).await,
+            None => Err(ConnectError::Unreachable("the restored server never came up".to_owned())),
         }
     }
 

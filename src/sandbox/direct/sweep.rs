@@ -8,21 +8,14 @@ use jiff::Timestamp;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Sandboxes are directories named so, followed by a run id.
-pub const PREFIX: &str = "walproof-";
+use crate::sandbox::Swept;
+use crate::sandbox::run_id::{PREFIX, is_run_id};
+
 pub const LOCK: &str = "walproof.lock";
 pub const KEEP_UNTIL: &str = "keep-until";
 
 /// A postmaster ends its children and itself within this, or is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
-
-/// What a sweep did with one leftover.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Swept {
-    Removed(String),
-    /// It stays, and why.
-    Left(String),
-}
 
 /// Sweeps `directory`. A sandbox whose drill still lives, or that was kept on request, is not touched.
 pub fn sweep(directory: &Path, now: Timestamp) -> Vec<Swept> {
@@ -103,17 +96,6 @@ fn is_kept(root: &Path, now: Timestamp) -> bool {
     let text = std::fs::read_to_string(root.join(LOCK)).unwrap_or_default();
     let until = text.strip_prefix(KEEP_UNTIL).and_then(|rest| rest.trim().parse::<Timestamp>().ok());
     until.is_some_and(|until| now < until)
-}
-
-/// `20261121t124500z-a1b2c3`: a second and six hexadecimal digits.
-pub fn is_run_id(text: &str) -> bool {
-    let shape = "ddddddddtddddddz-hhhhhh";
-    text.len() == shape.len()
-        && text.bytes().zip(shape.bytes()).all(|(byte, shape)| match shape {
-            b'd' => byte.is_ascii_digit(),
-            b'h' => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-            other => byte == other,
-        })
 }
 
 #[cfg(test)]

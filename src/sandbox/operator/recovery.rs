@@ -1,0 +1,279 @@
+//! The wait for the operator's recovery: look, follow the recovery pods' logs, and say done, not yet, or never. Works on
+//! the recovery Job of CloudNativePG up to 1.30 and on the init container of 1.31.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use futures_util::{AsyncBufReadExt, StreamExt};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::Api;
+use kube::api::{ListParams, LogParams};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::changes::Changes;
+use super::pod::{self, ContainerState};
+use super::recovery_log::RecoveryLog;
+use super::watch::{Seen, Trouble};
+use super::{Sandbox, UNPOISONED, diagnose};
+use crate::archive::inventory::Inventory;
+use crate::cnpg::{self, CLUSTER_LABEL, Cluster};
+use crate::drill::progress::Progress;
+use crate::finding::{Blame, Code, Finding};
+use crate::kubernetes::{self, ApiError};
+use crate::target::Choice;
+
+/// Never faster than this, however much changes.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+/// Without any change seen.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// An API server that does not answer for so long is gone.
+const API_PATIENCE: Duration = Duration::from_mins(5);
+/// A Job whose failure a retry may heal gets as many attempts.
+const ATTEMPTS: usize = 3;
+const WARNINGS_EVERY: Duration = Duration::from_secs(10);
+/// From CloudNativePG 1.31 on.
+const INIT_CONTAINER: &str = "bootstrap-instance";
+const PLUGIN_CONTAINER: &str = "plugin-barman-cloud";
+const JOB_ROLE_LABEL: &str = "cnpg.io/jobRole";
+
+/// Waits until the scratch Cluster is healthy and returns its primary's pod.
+pub async fn await_recovery(
+    sandbox: &Sandbox,
+    log: &Mutex<RecoveryLog>,
+    inventory: &Inventory,
+    choice: &Choice,
+    progress: &Progress,
+) -> Result<String, Box<Finding>> {
+    let changes = Changes::watch(sandbox);
+    let mut followers = Followers::new();
+    let mut held_up: Option<(String, Instant)> = None;
+    let mut unanswered: Option<Instant> = None;
+    let mut judged = HashSet::new();
+    let mut warnings = Warnings::default();
+    loop {
+        let looked = Instant::now();
+        match look(sandbox, &mut warnings).await {
+            Err(error) => {
+                let since = *unanswered.get_or_insert(looked);
+                if since.elapsed() >= API_PATIENCE {
+                    return Err(Box::new(
+                        Finding::failed(Code::KubernetesUnreachable, Blame::Environment, "the recovery cannot be seen")
+                            .of(&sandbox.names.name)
+                            .observed(error.to_string())
+                            .hint(error.hint()),
+                    ));
+                }
+            }
+            Ok(seen) => {
+                unanswered = None;
+                followers.follow(sandbox, &seen.pods, &mut log.lock().expect(UNPOISONED));
+                followers.drain(&mut log.lock().expect(UNPOISONED), progress);
+                progress.see(seen.text());
+                if let Some(primary) = seen.primary() {
+                    return Ok(primary);
+                }
+                let is_over = is_over(sandbox, &seen, &followers, &mut judged, log).await;
+                let log = log.lock().expect(UNPOISONED);
+                if let Some(paused) = diagnose::paused(&log) {
+                    return Err(Box::new(paused));
+                }
+                if is_over {
+                    return Err(Box::new(diagnose::failed(&log, inventory, choice)));
+                }
+                drop(log);
+                if let Some(finding) = borne_too_long(seen.trouble(), &mut held_up) {
+                    return Err(Box::new(finding));
+                }
+            }
+        }
+        let pause = async {
+            tokio::select! {
+                () = changes.changed() => {}
+                () = tokio::time::sleep(LONGEST_PAUSE) => {}
+            }
+        };
+        tokio::join!(pause, tokio::time::sleep(SHORTEST_PAUSE.saturating_sub(looked.elapsed())));
+    }
+}
+
+/// The finding of a trouble that has lasted longer than its patience.
+fn borne_too_long(trouble: Option<Trouble>, held_up: &mut Option<(String, Instant)>) -> Option<Finding> {
+    let Some(trouble) = trouble else {
+        *held_up = None;
+        return None;
+    };
+    let since = match held_up {
+        Some((key, since)) if *key == trouble.key => *since,
+        _ => {
+            let now = Instant::now();
+            *held_up = Some((trouble.key, now));
+            now
+        }
+    };
+    (since.elapsed() >= trouble.patience).then_some(trouble.finding)
+}
+
+/// True when the recovery has failed for good: at once where no retry can heal it, else when the attempts are used up.
+async fn is_over(
+    sandbox: &Sandbox,
+    seen: &Seen,
+    followers: &Followers,
+    judged: &mut HashSet<String>,
+    log: &Mutex<RecoveryLog>,
+) -> bool {
+    let ended = |found: &&Pod| pod::phase(found) == "Failed" && !recovery_containers(found).is_empty();
+    let attempts: Vec<String> =
+        seen.pods.iter().filter(ended).filter_map(|found| found.metadata.name.clone()).collect();
+    let newest = attempts.iter().filter(|name| followers.has_read(name)).find(|name| !judged.contains(*name)).cloned();
+    if let Some(newest) = newest {
+        judged.insert(newest);
+        if attempts.len() >= ATTEMPTS || diagnose::is_final(&log.lock().expect(UNPOISONED)) {
+            return true;
+        }
+    }
+    seen.is_unrecoverable() || (!attempts.is_empty() && job_failed(sandbox).await)
+}
+
+/// Operators before 1.28.4, 1.29.2 and 1.30.0 never say that they have given up; their Job does.
+async fn job_failed(sandbox: &Sandbox) -> bool {
+    let jobs: Api<Job> = Api::namespaced(sandbox.kubernetes.client.clone(), &sandbox.names.namespace);
+    let labels = format!("{CLUSTER_LABEL}={}", sandbox.names.name);
+    let found = kubernetes::list(&jobs, "list the recovery Jobs", &labels).await.unwrap_or_default();
+    found.iter().any(|job| {
+        let conditions = job.status.as_ref().and_then(|status| status.conditions.as_ref());
+        conditions.into_iter().flatten().any(|condition| condition.type_ == "Failed" && condition.status == "True")
+    })
+}
+
+/// Warnings are asked for less often than the rest.
+#[derive(Default)]
+struct Warnings {
+    asked: Option<Instant>,
+    events: Vec<Event>,
+}
+
+async fn look(sandbox: &Sandbox, warnings: &mut Warnings) -> Result<Seen, ApiError> {
+    let (client, names) = (&sandbox.kubernetes.client, &sandbox.names);
+    let clusters: Api<Cluster> = Api::namespaced_with(client.clone(), &names.namespace, &cnpg::clusters());
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &names.namespace);
+    let labels = format!("{CLUSTER_LABEL}={}", names.name);
+    let cluster = kubernetes::get(&clusters, "read the scratch Cluster", &names.name).await?;
+    let pods = kubernetes::list(&pods, "list the sandbox's pods", &labels).await?;
+    let is_pending = !pods.iter().any(|found| pod::phase(found) == "Running");
+    if is_pending && warnings.asked.is_none_or(|asked| asked.elapsed() >= WARNINGS_EVERY) {
+        warnings.asked = Some(Instant::now());
+        warnings.events = warnings_about(sandbox).await;
+    }
+    Ok(Seen { cluster, pods, warnings: warnings.events.clone() })
+}
+
+/// Warnings about objects of this run, the oldest first; none when they may not be read.
+pub(super) async fn warnings_about(sandbox: &Sandbox) -> Vec<Event> {
+    let events: Api<Event> = Api::namespaced(sandbox.kubernetes.client.clone(), &sandbox.names.namespace);
+    let parameters = ListParams::default().fields("type=Warning").limit(500);
+    let found = kubernetes::ask("list the sandbox's events", events.list(&parameters)).await;
+    let mut events = found.map(|found| found.items).unwrap_or_default();
+    let name = &sandbox.names.name;
+    events.retain(|event| event.involved_object.name.as_deref().is_some_and(|object| object.starts_with(name.as_str())));
+    events.sort_by_key(|event| event.last_timestamp.clone().map(|time| time.0));
+    events
+}
+
+/// The containers of a pod in which recovery runs; empty for any other pod.
+fn recovery_containers(found: &Pod) -> Vec<String> {
+    let role = found.metadata.labels.as_ref().and_then(|labels| labels.get(JOB_ROLE_LABEL));
+    let spec = found.spec.as_ref();
+    let init = |name: &str| {
+        spec.and_then(|spec| spec.init_containers.as_ref())
+            .is_some_and(|containers| containers.iter().any(|container| container.name == name))
+    };
+    let mut containers = match role {
+        Some(role) if role.ends_with("-recovery") => vec![role.clone()],
+        _ if init(INIT_CONTAINER) => vec![INIT_CONTAINER.to_owned()],
+        _ => return Vec::new(),
+    };
+    if init(PLUGIN_CONTAINER) {
+        containers.push(PLUGIN_CONTAINER.to_owned());
+    }
+    containers
+}
+
+/// One reader for each container of a recovery pod.
+struct Followers {
+    lines: mpsc::Receiver<(String, String)>,
+    sender: mpsc::Sender<(String, String)>,
+    readers: HashMap<(String, String), AbortOnDropHandle<()>>,
+    /// The pod whose attempt the log is about.
+    current: Option<String>,
+}
+
+impl Followers {
+    fn new() -> Self {
+        // A recovery that logs faster than we read waits in the API server, not in our memory.
+        let (sender, lines) = mpsc::channel(1024);
+        Self { lines, sender, readers: HashMap::new(), current: None }
+    }
+
+    fn follow(&mut self, sandbox: &Sandbox, pods: &[Pod], log: &mut RecoveryLog) {
+        for found in pods {
+            let name = found.metadata.name.clone().unwrap_or_default();
+            let states: HashMap<String, ContainerState> = pod::containers(found).into_iter().collect();
+            for container in recovery_containers(found) {
+                let has_begun = !matches!(states.get(&container), None | Some(ContainerState::Waiting { .. }));
+                let key = (name.clone(), container.clone());
+                if !has_begun || self.readers.contains_key(&key) {
+                    continue;
+                }
+                if self.current.as_ref() != Some(&name) {
+                    // What the former attempt still had to say comes before the new one.
+                    while let Ok((pod, line)) = self.lines.try_recv() {
+                        if self.current.as_ref() == Some(&pod) {
+                            log.line(&line);
+                        }
+                    }
+                    log.pod(&name);
+                    self.current = Some(name.clone());
+                }
+                let api: Api<Pod> = Api::namespaced(sandbox.kubernetes.client.clone(), &sandbox.names.namespace);
+                let reading = read(api, name.clone(), container, self.sender.clone());
+                self.readers.insert(key, AbortOnDropHandle::new(tokio::spawn(reading)));
+            }
+        }
+    }
+
+    fn drain(&mut self, log: &mut RecoveryLog, progress: &Progress) {
+        while let Ok((pod, line)) = self.lines.try_recv() {
+            if self.current.as_ref() == Some(&pod) {
+                log.line(&line);
+            }
+        }
+        if let Some(restored) = log.restored() {
+            progress.segments_so_far(restored.count);
+        }
+    }
+
+    /// True when everything that the pod logged has been read.
+    fn has_read(&self, pod: &str) -> bool {
+        let mut of_pod = self.readers.iter().filter(|((name, _), _)| name == pod).peekable();
+        of_pod.peek().is_some() && of_pod.all(|(_, reader)| reader.is_finished()) && self.lines.is_empty()
+    }
+}
+
+/// Sends the lines of one container until it has ended.
+async fn read(pods: Api<Pod>, name: String, container: String, lines: mpsc::Sender<(String, String)>) {
+    let parameters = LogParams { container: Some(container), follow: true, ..LogParams::default() };
+    match pods.log_stream(&name, &parameters).await {
+        Ok(stream) => {
+            let mut stream = stream.lines();
+            while let Some(Ok(line)) = stream.next().await {
+                if lines.send((name.clone(), line)).await.is_err() {
+                    return;
+                }
+            }
+        }
+        Err(error) => tracing::debug!("the log of pod {name} cannot be read: {error}"),
+    }
+}

@@ -1,0 +1,90 @@
+//! Removing what killed drills left in the sandbox's namespace: only what has our label, a run's name, and is expired
+//! or held by a pod or process that is gone.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::Api;
+
+use super::names::{EXPIRES_ANNOTATION, Names};
+use super::{Made, Sandbox, manifest};
+use crate::cnpg;
+use crate::kubernetes::{self, Kubernetes};
+use crate::sandbox::Swept;
+
+/// Who holds a run, for the `holder` of its owner object: the pod, or outside of the cluster the process.
+pub fn holder(kubernetes: &Kubernetes) -> String {
+    match &kubernetes.identity.pod {
+        Some(pod) => format!("pod/{}/{}/{}", pod.namespace, pod.name, pod.uid),
+        None => format!("process/{}/{}", host(), std::process::id()),
+    }
+}
+
+/// Removes the leftovers of all sources; what a living run owns is not touched.
+pub async fn sweep(kubernetes: &Kubernetes, namespace: &str, now: Timestamp) -> Vec<Swept> {
+    let owners: Api<ConfigMap> = Api::namespaced(kubernetes.client.clone(), namespace);
+    let doing = format!("look for leftovers in the namespace {namespace}");
+    let found = match kubernetes::list(&owners, &doing, &Names::any_selector()).await {
+        Ok(found) => found,
+        Err(error) => return vec![Swept::Left(error.to_string())],
+    };
+    let mut swept = Vec::new();
+    for owner in found {
+        let Some(name) = owner.metadata.name.as_deref() else { continue };
+        let Some(run) = Names::run_of(name) else { continue };
+        let expires = owner.metadata.annotations.as_ref().and_then(|all| all.get(EXPIRES_ANNOTATION)?.parse().ok());
+        let is_expired = expires.is_some_and(|expires: Timestamp| expires < now);
+        let holder = owner.data.as_ref().and_then(|data| data.get("holder")).map_or("", String::as_str);
+        if !is_expired && !is_gone(kubernetes, holder).await {
+            continue;
+        }
+        let names = Names::new(namespace, run, "", now);
+        let text = format!("{namespace}/{name}");
+        let left = Sandbox::of_leftover(kubernetes.clone(), names).tear_down().await;
+        swept.push(if left.is_empty() { Swept::Removed(text) } else { Swept::Left(left.join("; ")) });
+    }
+    swept
+}
+
+impl Sandbox {
+    /// What a run of these names may have made.
+    fn of_leftover(kubernetes: Kubernetes, names: Names) -> Self {
+        let made = |resource, name: &str| Made { resource, name: name.to_owned() };
+        let everything = vec![
+            made(manifest::core("ConfigMap"), &names.name),
+            made(manifest::core("Secret"), &names.store()),
+            made(cnpg::object_stores(), &names.store()),
+            made(manifest::core("Pod"), &names.network()),
+            made(cnpg::clusters(), &names.name),
+            made(manifest::job(), &names.app()),
+        ];
+        Self { made: everything, ..Self::new(kubernetes, names) }
+    }
+}
+
+/// True only when the holder is known to be gone; a holder that cannot be asked about may live.
+async fn is_gone(kubernetes: &Kubernetes, holder: &str) -> bool {
+    let parts: Vec<&str> = holder.split('/').collect();
+    match parts.as_slice() {
+        ["pod", namespace, name, uid] => {
+            let pods: Api<Pod> = Api::namespaced(kubernetes.client.clone(), namespace);
+            match kubernetes::get(&pods, "look for the pod of a former run", name).await {
+                Ok(None) => true,
+                Ok(Some(pod)) => {
+                    let has_ended = matches!(super::pod::phase(&pod), "Succeeded" | "Failed");
+                    has_ended || pod.metadata.uid.as_deref() != Some(uid)
+                }
+                Err(_) => false,
+            }
+        }
+        ["process", host_name, pid] if *host_name == host() => {
+            // A number that another program has by now is not the drill.
+            let command = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+            command.map_or(true, |command| command.trim() != super::names::PROGRAM)
+        }
+        _ => false,
+    }
+}
+
+fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned()).unwrap_or_default()
+}

@@ -1,0 +1,261 @@
+//! The source's `Cluster`: where it archives, by which method, with which key. Read once, before anything is made.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use secrecy::SecretString;
+
+use crate::cnpg::{self, BARMAN_CLOUD_PLUGIN, BarmanObjectStore, Cluster, ObjectStore, Plugin, SecretKey};
+use crate::finding::{Blame, Code, Finding};
+use crate::kubernetes::{self, ApiError, Kubernetes};
+use crate::plan::{ArchiveLocation, Authority, Credentials, FromCluster, REGION_OF_OTHER_STORES, bucket_and_path};
+
+/// What a drill needs to know of its source before it asks anything else.
+#[derive(Debug, Clone)]
+pub struct SourceCluster {
+    pub namespace: String,
+    pub name: String,
+    /// The `Cluster` as it was read.
+    pub cluster: Cluster,
+    pub method: Method,
+    /// The store as production is configured to use it.
+    pub store: BarmanObjectStore,
+    /// The plugin's settings for its sidecar, in the form of the `ObjectStore`.
+    pub sidecar: Option<serde_json::Value>,
+    /// The archive's directory in the store.
+    pub server_name: String,
+    /// Of the store's endpoint.
+    pub authority: Option<Vec<u8>>,
+    /// The archive for walproof itself.
+    pub location: ArchiveLocation,
+    pub key: KeyOrigin,
+    /// Production's own key, or why it is not known here.
+    pub production_key: Result<Credentials, String>,
+}
+
+/// Who archives and restores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// `spec.backup.barmanObjectStore`: the operator itself, up to 1.30.
+    InTree,
+    /// The Barman Cloud plugin and its `ObjectStore`.
+    Plugin,
+}
+
+/// Whose key walproof and the sandbox use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyOrigin {
+    Configured,
+    Production,
+}
+
+impl SourceCluster {
+    /// `namespace/name`, as people write it.
+    pub fn text(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// The image that production runs.
+    pub fn image(&self) -> Option<&str> {
+        let status = self.cluster.status.as_ref();
+        let running = status.and_then(|status| status.pg_data_image_info.as_ref()?.image.as_deref());
+        let wanted = status.and_then(|status| status.image.as_deref());
+        running.or(wanted).or(self.cluster.spec.image_name.as_deref())
+    }
+
+    /// Looks the `Cluster` up, and everything that it names.
+    pub async fn read(kubernetes: &Kubernetes, from: &FromCluster) -> Result<Self, Box<Finding>> {
+        let cluster = read_cluster(kubernetes, from).await?;
+        let text = format!("{}/{}", from.namespace, from.cluster);
+        let (method, store, sidecar, server_name) = archive_of(kubernetes, from, &cluster, &text).await?;
+        supported(&store, &text)?;
+
+        let secrets: Api<Secret> = Api::namespaced(kubernetes.client.clone(), &from.namespace);
+        let authority = match &store.endpoint_ca {
+            Some(reference) => Some(read_key(&secrets, reference).await.map_err(|reason| {
+                Box::new(
+                    Finding::not_checked(Code::CredentialsUnusable, "the authority of the store's endpoint cannot be read")
+                        .of(&reference.name)
+                        .observed(reason)
+                        .hint("grant `get` on this Secret by name: docs/kubernetes.md"),
+                )
+            })?),
+            None => None,
+        };
+        let production_key = production_key(&secrets, &store).await;
+        let (key, credentials) = match (&from.credentials, &production_key) {
+            (Some(configured), _) => (KeyOrigin::Configured, configured.clone()),
+            (None, Ok(production)) => (KeyOrigin::Production, production.clone()),
+            (None, Err(reason)) => {
+                return Err(Box::new(
+                    Finding::not_checked(Code::CredentialsUnusable, "there is no key to the archive")
+                        .of(&text)
+                        .expected("`archive.fromCluster.credentials`, or production's own key where it may be read")
+                        .observed(reason)
+                        .hint("configure a key that can only read: `archive.fromCluster.credentials`"),
+                ));
+            }
+        };
+        let region = match store.s3_credentials.as_ref().and_then(|credentials| credentials.region.as_ref()) {
+            Some(reference) => read_key(&secrets, reference)
+                .await
+                .ok()
+                .and_then(|region| String::from_utf8(region).ok())
+                .map_or_else(|| REGION_OF_OTHER_STORES.to_owned(), |region| region.trim().to_owned()),
+            None => REGION_OF_OTHER_STORES.to_owned(),
+        };
+        let (bucket, path) = bucket_and_path(&store.destination_path).map_err(|reason| {
+            Box::new(not_supported(&text, format!("`destinationPath` {}: {reason}", store.destination_path)))
+        })?;
+        let location = ArchiveLocation {
+            bucket,
+            path,
+            server_name: server_name.clone(),
+            endpoint: from.endpoint.clone().or_else(|| store.endpoint_url.clone()),
+            region,
+            authority: authority.clone().map(Authority::Pem),
+            credentials,
+        };
+        Ok(Self {
+            namespace: from.namespace.clone(),
+            name: from.cluster.clone(),
+            cluster,
+            method,
+            store,
+            sidecar,
+            server_name,
+            authority,
+            location,
+            key,
+            production_key,
+        })
+    }
+}
+
+async fn read_cluster(kubernetes: &Kubernetes, from: &FromCluster) -> Result<Cluster, Box<Finding>> {
+    let api: Api<Cluster> = Api::namespaced_with(kubernetes.client.clone(), &from.namespace, &cnpg::clusters());
+    let text = format!("{}/{}", from.namespace, from.cluster);
+    let doing = format!("read the Cluster {text}");
+    match kubernetes::get(&api, &doing, &from.cluster).await {
+        Ok(Some(cluster)) => Ok(cluster),
+        Ok(None) => Err(Box::new(
+            Finding::failed(Code::SourceClusterUnreadable, Blame::Environment, "there is no such Cluster")
+                .of(text)
+                .hint("are the source's `namespace` and `archive.fromCluster.cluster` right?"),
+        )),
+        Err(error) => Err(Box::new(unreadable(&text, &error))),
+    }
+}
+
+fn unreadable(text: &str, error: &ApiError) -> Finding {
+    Finding::failed(Code::SourceClusterUnreadable, Blame::Environment, "what describes the source could not be read")
+        .of(text)
+        .observed(error.to_string())
+        .hint(error.hint())
+}
+
+type ArchiveOf = (Method, BarmanObjectStore, Option<serde_json::Value>, String);
+
+/// Which store the `Cluster` archives to, by which method, and under which name.
+async fn archive_of(
+    kubernetes: &Kubernetes,
+    from: &FromCluster,
+    cluster: &Cluster,
+    text: &str,
+) -> Result<ArchiveOf, Box<Finding>> {
+    let enabled = |plugin: &&Plugin| plugin.enabled != Some(false);
+    let plugin = cluster.spec.plugins.iter().filter(enabled).find(|plugin| plugin.name == BARMAN_CLOUD_PLUGIN);
+    if let Some(plugin) = plugin {
+        let Some(name) = plugin.parameters.get("barmanObjectName") else {
+            return Err(Box::new(not_supported(text, "the Barman Cloud plugin without `barmanObjectName`".to_owned())));
+        };
+        let api: Api<ObjectStore> =
+            Api::namespaced_with(kubernetes.client.clone(), &from.namespace, &cnpg::object_stores());
+        let doing = format!("read the ObjectStore {}/{name}", from.namespace);
+        let store = kubernetes::get(&api, &doing, name).await.map_err(|error| Box::new(unreadable(text, &error)))?;
+        let Some(store) = store else {
+            return Err(Box::new(
+                Finding::failed(Code::SourceClusterUnreadable, Blame::Source, "its ObjectStore does not exist")
+                    .of(format!("{}/{name}", from.namespace))
+                    .hint("the source archives nothing until this ObjectStore is there"),
+            ));
+        };
+        let server_name = plugin.parameters.get("serverName").cloned().unwrap_or_else(|| from.cluster.clone());
+        return Ok((
+            Method::Plugin,
+            store.spec.configuration,
+            store.spec.instance_sidecar_configuration,
+            server_name,
+        ));
+    }
+    let backup = cluster.spec.backup.as_ref();
+    if let Some(store) = backup.and_then(|backup| backup.barman_object_store.clone()) {
+        let server_name = store.server_name.clone().unwrap_or_else(|| from.cluster.clone());
+        return Ok((Method::InTree, store, None, server_name));
+    }
+    let others: Vec<&str> =
+        cluster.spec.plugins.iter().filter(enabled).map(|plugin| plugin.name.as_str()).collect();
+    let what = if backup.is_some_and(|backup| backup.volume_snapshot.is_some()) {
+        "volume snapshots alone, without an archive of WAL in an object store".to_owned()
+    } else if others.is_empty() {
+        "no backup at all: neither `spec.backup.barmanObjectStore` nor the Barman Cloud plugin".to_owned()
+    } else {
+        format!("neither `spec.backup.barmanObjectStore` nor the Barman Cloud plugin, but {}", others.join(", "))
+    };
+    Err(Box::new(not_supported(text, what)))
+}
+
+/// Only S3 with a key can be listed and copied.
+fn supported(store: &BarmanObjectStore, text: &str) -> Result<(), Box<Finding>> {
+    let credentials = store.s3_credentials.as_ref();
+    let what = if store.azure_credentials.is_some() {
+        "Azure Blob Storage"
+    } else if store.google_credentials.is_some() {
+        "Google Cloud Storage"
+    } else if credentials.is_some_and(|credentials| credentials.inherit_from_iam_role) {
+        "S3 by an IAM role (`inheritFromIAMRole`)"
+    } else if credentials.is_none() {
+        "an object store without `s3Credentials`"
+    } else {
+        return Ok(());
+    };
+    Err(Box::new(not_supported(text, what.to_owned())))
+}
+
+fn not_supported(text: &str, what: String) -> Finding {
+    Finding::not_checked(Code::SourceNotSupported, "walproof does not support the way this source archives yet")
+        .of(text)
+        .expected("barman-cloud archives in S3, with an access key in a Secret")
+        .observed(what)
+        .hint("the direct sandbox with `archive: {s3: …}` proves any barman-cloud archive that S3 requests can read")
+}
+
+async fn production_key(secrets: &Api<Secret>, store: &BarmanObjectStore) -> Result<Credentials, String> {
+    let credentials = store.s3_credentials.as_ref().ok_or("the store has no `s3Credentials`")?;
+    let part = async |reference: &Option<SecretKey>, name: &str| -> Result<SecretString, String> {
+        let reference = reference.as_ref().ok_or(format!("`s3Credentials` names no {name}"))?;
+        let value = read_key(secrets, reference).await?;
+        let value = String::from_utf8(value)
+            .map_err(|_| format!("key {} of Secret {} is not text", reference.key, reference.name))?;
+        Ok(value.trim().to_owned().into())
+    };
+    Ok(Credentials::Keys {
+        access_key_id: part(&credentials.access_key_id, "accessKeyId").await?,
+        secret_access_key: part(&credentials.secret_access_key, "secretAccessKey").await?,
+        session_token: match credentials.session_token {
+            Some(_) => Some(part(&credentials.session_token, "sessionToken").await?),
+            None => None,
+        },
+    })
+}
+
+/// The value under one key of a Secret. The reason never holds it.
+async fn read_key(secrets: &Api<Secret>, reference: &SecretKey) -> Result<Vec<u8>, String> {
+    let doing = format!("read the Secret {}", reference.name);
+    let secret = kubernetes::get(secrets, &doing, &reference.name).await.map_err(|error| error.to_string())?;
+    let secret = secret.ok_or_else(|| format!("there is no Secret {}", reference.name))?;
+    let value = secret.data.and_then(|mut data| data.remove(&reference.key));
+    value
+        .map(|value| value.0)
+        .filter(|value| !value.is_empty())
+        .ok_or_else(|| format!("the Secret {} has nothing under {}", reference.name, reference.key))
+}

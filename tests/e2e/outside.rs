@@ -1,0 +1,131 @@
+//! walproof outside the cluster with a KUBECONFIG of the same service account, as from a laptop.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::drill_pod::Drill;
+use crate::installation::{self, NAMESPACE};
+use crate::judged::Judged;
+use crate::source::IN_TREE;
+use crate::{kubectl, process, sandbox};
+
+const ENDS: Duration = Duration::from_mins(15);
+
+#[test]
+fn a_drill_outside_the_cluster_passes_through_the_api_server() {
+    let baseline = Drill::of(&IN_TREE).baseline();
+    let laptop = Laptop::new(&baseline);
+    let _forwarding = kubectl::lend(kubectl::documents("optional/outside.yaml"));
+
+    let judged = laptop.drill(&["--output", "json"]);
+
+    assert_eq!(sandbox::contents(), Vec::<String>::new(), "{judged}");
+    judged.passes();
+}
+
+#[test]
+fn a_plan_prints_the_manifests_and_the_permissions_and_makes_nothing() {
+    let baseline = Drill::of(&IN_TREE).baseline();
+    let laptop = Laptop::new(&baseline);
+    let made = sandbox::Watch::begin();
+
+    let judged = laptop.drill(&["--plan"]);
+
+    assert_eq!(judged.exit_code, 0, "{judged}");
+    for part in ["kind: Cluster", "kind: Secret", "backupID", sandbox::NAMESPACE, "clusters", "create"] {
+        assert!(judged.log.contains(part), "no {part}\n{judged}");
+    }
+    assert!(!judged.log.contains("walproof-reader-secret"), "{judged}");
+    assert_eq!(made.end(), Vec::<String>::new(), "{judged}");
+}
+
+/// A machine outside the cluster: a token, the object store forwarded to a local port, a baseline.
+struct Laptop {
+    directory: TempDir,
+    _store: Forward,
+}
+
+impl Laptop {
+    #[track_caller]
+    fn new(baseline: &str) -> Self {
+        let store = Forward::begin("minio", "service/minio", 9000);
+        let directory = tempfile::Builder::new().prefix("walproof-e2e-").tempdir().unwrap();
+        let mut configuration = installation::configuration(&IN_TREE);
+        let key = |name| json!(directory.path().join(name));
+        configuration["sources"][0]["archive"]["fromCluster"] = json!({
+            "endpoint": format!("http://127.0.0.1:{}", store.port),
+            "credentials": {"files": {"accessKeyId": key("ACCESS_KEY_ID"), "secretAccessKey": key("ACCESS_SECRET_KEY")}},
+        });
+        configuration["sources"][0].as_object_mut().unwrap().remove("connection");
+        for name in ["ACCESS_KEY_ID", "ACCESS_SECRET_KEY"] {
+            write(directory.path(), name, &installation::secret(NAMESPACE, "walproof-s3-read", name));
+        }
+        write(directory.path(), "walproof.yaml", &configuration.to_string());
+        write(directory.path(), "baseline.json", baseline);
+        write(directory.path(), "kubeconfig", &kubeconfig().to_string());
+        Self { directory, _store: store }
+    }
+
+    #[track_caller]
+    fn drill(&self, arguments: &[&str]) -> Judged {
+        let file = |name| self.directory.path().join(name);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_walproof"));
+        command.env("KUBECONFIG", file("kubeconfig")).env_remove("RUST_LOG").env("NO_COLOR", "1");
+        command.arg("drill").arg("--config").arg(file("walproof.yaml"));
+        command.arg("--baseline").arg(file("baseline.json")).args(arguments);
+        let finished = process::run(&mut command, ENDS);
+        Judged { exit_code: finished.exit_code.into(), log: finished.stderr + &finished.stdout }
+    }
+}
+
+fn write(directory: &Path, name: &str, text: &str) {
+    std::fs::write(directory.join(name), text).unwrap();
+}
+
+/// The cluster of the administrator's KUBECONFIG, with a token of walproof's service account.
+#[track_caller]
+fn kubeconfig() -> Value {
+    let text = kubectl::run(&["config", "view", "--minify", "--flatten", "--output", "json"]);
+    let ours: Value = serde_json::from_str(&text).unwrap();
+    let token = kubectl::run(&["create", "token", "walproof", "--namespace", NAMESPACE, "--duration", "1h"]);
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "cluster", "cluster": ours["clusters"][0]["cluster"]}],
+        "users": [{"name": "walproof", "user": {"token": token.trim()}}],
+        "contexts": [{"name": "walproof", "context": {"cluster": "cluster", "user": "walproof"}}],
+        "current-context": "walproof",
+    })
+}
+
+/// A service's port on this machine, as long as the value lives.
+struct Forward {
+    child: Child,
+    port: u16,
+}
+
+impl Forward {
+    #[track_caller]
+    fn begin(namespace: &str, target: &str, port: u16) -> Self {
+        let arguments = ["port-forward", "--namespace", namespace, target, &format!(":{port}")];
+        let mut child = kubectl::command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = lines.next().expect("kubectl says where it listens").unwrap();
+        // Read on, else kubectl would wait for the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        let port = first.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
+        Self { child, port: port.unwrap_or_else(|| panic!("a port in {first:?}")) }
+    }
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,42 @@
+//! A drill that is stopped while any of its requests is under way: what was asked for is carried out all the same, and
+//! nothing of it is left.
+
+use tokio_util::sync::CancellationToken;
+use walproof::finding::Code;
+use walproof::verdict::Verdict;
+
+use super::trial::{Site, at_once, cluster, drill, left};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_is_stopped_anywhere_leaves_nothing() {
+    let api = cluster(3);
+    drill(&api, &Site::get().plan(), &CancellationToken::new()).await.unwrap();
+    let requests = api.requests().len();
+    let wrong = at_once((1..=requests).collect(), |number| async move { stopped(number).await }).await;
+    assert!(wrong.is_empty(), "{} of {requests} requests:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+async fn stopped(number: usize) -> Option<String> {
+    let api = cluster(3);
+    let cancel = CancellationToken::new();
+    let stop = cancel.clone();
+    api.call_at(number, move || stop.cancel());
+    let report = drill(&api, &Site::get().plan(), &cancel).await?;
+    let left = left(&api);
+    let asked = api.requests().get(number - 1).map(ToString::to_string)?;
+    let mut wrong = Vec::new();
+    if !left.is_empty() {
+        wrong.push(format!("it left {left:?}"));
+    }
+    if !report.left_behind.is_empty() {
+        wrong.push(format!("it gave up on {:?}", report.left_behind));
+    }
+    let was_stopped = report.findings.iter().any(|finding| finding.code == Code::RunStopped);
+    // A drill that was already being torn down has its verdict.
+    match report.verdict {
+        Verdict::Fail => wrong.push(format!("it blamed the backups: {:?}", report.findings)),
+        Verdict::Pass if was_stopped => wrong.push("it passed although it was stopped".to_owned()),
+        _ => {}
+    }
+    (!wrong.is_empty()).then(|| format!("{number} {asked}: {}", wrong.join("; ")))
+}
