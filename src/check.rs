@@ -214,10 +214,10 @@ async fn empty(store: &Store) -> Finding {
     match store.siblings().await {
         Ok(names) if !names.is_empty() => finding
             .observed(format!("nothing; beside it there are: {}", names.join(", ")))
-            .hint("is `archive.s3.serverName` the source's name in the archive?"),
+            .hint("is the server name the source's (`archive.s3.serverName`, or the Cluster's `serverName`)?"),
         _ => finding
             .observed("nothing, and no other archive beside it")
-            .hint("is `archive.s3.url` where production archives to? If so, its archive is lost"),
+            .hint("is this where production archives to (`archive.s3.url`)? If so, its archive is lost"),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::report::{Report, text};
 use crate::sandbox::Swept;
 use crate::sandbox::direct::sweep as direct_sweep;
 use crate::sandbox::operator::sweep as operator_sweep;
+use crate::source::baseline::NotCaptured;
 use crate::source::capture;
 use crate::source::reach::Reach;
 use crate::telemetry::{self, LogFormat};
@@ -73,6 +74,9 @@ enum Command {
         /// Write the document here instead of stdout.
         #[arg(long, value_name = "FILE")]
         output_file: Option<PathBuf>,
+        /// When the source cannot be read, write why into the document and succeed: the drill that is given it says so.
+        #[arg(long)]
+        always_write: bool,
     },
     /// Restore into a sandbox, compare with the baseline, tear down, and say PASS or FAIL.
     Drill {
@@ -91,6 +95,9 @@ enum Command {
         /// report says so; `--as` the drill's ServiceAccount is better.
         #[arg(long)]
         accept_write_access: bool,
+        /// Fault injection for tests: fail with a panic when this step is entered.
+        #[arg(long, hide = true, value_name = "STEP", env = "WALPROOF_PANIC_AT", hide_env = true)]
+        panic_at: Option<String>,
         #[command(flatten)]
         output: OutputArgs,
     },
@@ -192,28 +199,37 @@ async fn run(command: Command) -> Result<u8, Error> {
             };
             output.deliver(&check::run(&plan, &reach, depth).await)
         }
-        Command::Baseline { source, output_file } => {
-            let plan = source.plan(Secrets::Read)?;
-            let baseline = capture::capture(&plan).await.map_err(|finding| not_done("read the baseline", &finding))?;
+        Command::Baseline { source, output_file, always_write } => {
+            let plan = source.plan(Secrets::OfConnection)?;
+            let document = match capture::capture(&plan).await {
+                Ok(baseline) => baseline.json(),
+                Err(finding) if always_write => {
+                    tracing::error!("{}", not_done("read the baseline", &finding).render());
+                    NotCaptured::new(&plan.source, *finding).json()
+                }
+                Err(finding) => return Err(not_done("read the baseline", &finding)),
+            };
             match output_file {
-                Some(file) => baseline.write(&file)?,
-                None => print(&baseline.json())?,
+                Some(file) => whole_file::write(&file, &document).map_err(|error| {
+                    Error::new(format!("write the baseline {}", file.display())).because(error)
+                })?,
+                None => print(&document)?,
             }
             Ok(EXIT_OK)
         }
         Command::Drill { source, baseline, plan: true, .. } => {
-            let plan = source.plan(Secrets::Read)?;
+            let plan = source.plan_of_drill(baseline.as_deref())?;
             let reach = Reach::of(&plan, source.impersonated()).await?;
             let text = preview::preview(&plan, &reach, baseline.as_deref()).await;
             print(&text.map_err(|finding| not_done("plan the drill", &finding))?)?;
             Ok(EXIT_OK)
         }
-        Command::Drill { source, baseline, plan: false, keep, accept_write_access, output } => {
-            let plan = source.plan(Secrets::Read)?;
+        Command::Drill { source, baseline, plan: false, keep, accept_write_access, panic_at, output } => {
+            let plan = source.plan_of_drill(baseline.as_deref())?;
             let reach = Reach::of(&plan, source.impersonated()).await?;
             let cancel =
                 telemetry::cancel_on_signal().map_err(|error| Error::new("watch for signals").because(error))?;
-            let progress = Arc::new(Progress::default());
+            let progress = Arc::new(Progress::panicking_at(panic_at));
             let shown = telemetry::show(&progress);
             let options = drill::Options { baseline, keep, accept_write_access };
             let report = drill::run(&plan, &reach, &options, &progress, &cancel).await;
@@ -274,6 +290,14 @@ impl SourceArgs {
     fn plan(&self, secrets: Secrets) -> Result<Plan, Error> {
         let config = Config::read(&self.config)?;
         Plan::for_source(&config, self.source.as_deref(), secrets).map_err(|mistakes| wrong(&self.config, mistakes))
+    }
+
+    /// A drill that is given its baseline does not ask the source, and needs no secret of its.
+    fn plan_of_drill(&self, baseline: Option<&Path>) -> Result<Plan, Error> {
+        match baseline {
+            None => self.plan(Secrets::Read),
+            Some(_) => Ok(Plan { connection: None, ..self.plan(Secrets::OfArchive)? }),
+        }
     }
 }
 

@@ -175,7 +175,7 @@ fn name(
             let names = operator::names::Names::new(&sandbox.namespace, run_id, &source, expires);
             let mut sandbox = operator::Sandbox::new(kubernetes.clone(), names);
             sandbox.is_kept = options.keep;
-            Ok(Some(Sandbox::Operator(sandbox)))
+            Ok(Some(Sandbox::Operator(Box::new(sandbox))))
         }
         (plan::Sandbox::Operator(_), ..) => Ok(None),
     }

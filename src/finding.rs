@@ -113,7 +113,6 @@ codes! {
     ServerIdentity = "server.identity", "the restored server is this source's";
     ServerIsolation = "server.isolation", "the restored server cannot reach the archive";
     ServerObjects = "server.objects", "roles and databases are the source's own, by OID too";
-    RestoreDeviates = "restore.deviates", "the restore is the one a person would do";
     RestoreNeeds = "restore.needs", "what a restore needs beside the archive";
     RecoveryPaused = "recovery.paused", "recovery does not pause";
     RecoveryStop = "recovery.stop", "recovery stopped where it was told to";

@@ -444,13 +444,13 @@ fn an_address_beside_the_clusters_own_is_checked_as_any_other() {
 fn a_sandbox_is_never_made_where_a_source_runs() {
     assert_eq!(
         kubernetes_mistakes("postgres-restore-test", "postgres"),
-        "1 mistake\nwalproof.yaml:5:32: `namespace`: `postgres` is the source's own; a sandbox needs another"
+        "1 mistake\nwalproof.yaml:5:33: `namespace`: `postgres` is the source's own; a sandbox needs another"
     );
     // Not even beside another source of the same file.
     let other = "- name: docs\n  namespace: postgres-restore-test\n  archive: {fromCluster: {}}\nsandbox:";
     assert_eq!(
         kubernetes_mistakes("sandbox:", other),
-        "1 mistake\nwalproof.yaml:8:32: `namespace`: `postgres-restore-test` is the source's own; a sandbox needs another"
+        "1 mistake\nwalproof.yaml:8:33: `namespace`: `postgres-restore-test` is the source's own; a sandbox needs another"
     );
 }
 
@@ -473,7 +473,7 @@ fn a_storage_factor_is_neither_too_small_nor_a_typing_error() {
     for factor in ["0.9", "0", "-2", "20.1", "200", ".nan", ".inf"] {
         assert_eq!(
             mistakes(&with(factor), Secrets::LeaveUnread),
-            "1 mistake\nwalproof.yaml:5:70: `storageFactor` must be from 1 to 20",
+            "1 mistake\nwalproof.yaml:5:71: `storageFactor` must be from 1 to 20",
             "{factor}"
         );
     }
@@ -505,11 +505,11 @@ fn every_mistake_of_an_operator_sandbox_is_reported_at_once() {
         ),
         "\
 4 mistakes
-walproof.yaml:5:32: `namespace`: `a/b` must be at most 63 letters, digits, `.`, `_` and `-`, with a letter or digit at both \
+walproof.yaml:5:33: `namespace`: `a/b` must be at most 63 letters, digits, `.`, `_` and `-`, with a letter or digit at both \
 ends
-walproof.yaml:5:52: `imageOverride` is empty
-walproof.yaml:5:69: `image` is empty
-walproof.yaml:5:81: `limit` must be longer than zero"
+walproof.yaml:5:53: `imageOverride` is empty
+walproof.yaml:5:70: `image` is empty
+walproof.yaml:5:82: `limit` must be longer than zero"
     );
 }
 

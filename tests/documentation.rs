@@ -12,6 +12,7 @@ use walproof::config::Config;
 use walproof::finding::Code;
 use walproof::plan::{Plan, Requirement, Secrets};
 use walproof::report::Report;
+use walproof::sandbox::operator::permission::{PERMISSIONS, Place};
 use walproof::verdict::{Subject, Verdict, Weight, weight};
 
 fn repository() -> PathBuf {
@@ -80,8 +81,7 @@ fn each_entry_names_its_weight_in_both_verdicts() {
 
 #[test]
 fn each_entry_says_which_requirement_raises_it() {
-    let requirements =
-        [Requirement::Objectives, Requirement::Freshness, Requirement::ExactBaseline, Requirement::App];
+    let requirements = [Requirement::Objectives, Requirement::Freshness, Requirement::ExactBaseline, Requirement::App];
     let name = |requirement| match requirement {
         Requirement::Objectives => "objectives",
         Requirement::Freshness => "freshness",
@@ -271,5 +271,33 @@ fn assert_contains(new: &Value, old: &Value, place: &str) {
             }
         }
         _ => assert_eq!(new, old, "{place}"),
+    }
+}
+
+#[test]
+fn the_roles_grant_exactly_what_the_drill_uses() {
+    for (file, place) in [("source.yaml", Place::Source), ("sandbox.yaml", Place::Sandbox)] {
+        let text = read(&format!("docs/kubernetes/{file}"));
+        let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+        let mut granted = BTreeSet::new();
+        for rule in documents.iter().filter(|document| document["kind"] == "Role").flat_map(|role| {
+            role["rules"].as_array().expect("a Role has rules")
+        }) {
+            let list = |key: &str| -> Vec<String> { serde_json::from_value(rule[key].clone()).unwrap() };
+            for group in list("apiGroups") {
+                for resource in list("resources") {
+                    granted.extend(list("verbs").into_iter().map(|verb| (group.clone(), resource.clone(), verb)));
+                }
+            }
+        }
+        let used: BTreeSet<(String, String, String)> = PERMISSIONS
+            .iter()
+            .filter(|permission| permission.place == place)
+            .flat_map(|permission| {
+                let named = |verb: &&str| (permission.group.into(), permission.resource.into(), (*verb).to_owned());
+                permission.verbs.iter().map(named)
+            })
+            .collect();
+        assert_eq!(granted, used, "{file}");
     }
 }

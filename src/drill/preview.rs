@@ -36,9 +36,9 @@ pub async fn preview(plan: &Plan, reach: &Reach, baseline: Option<&Path>) -> Res
     let choice = target::choose(&inventory, baseline.as_ref(), stand_in, &plan.backup, now)?;
 
     let mut lines = vec![format!("A drill of {} would", plan.source)];
-    let mut step = |text: String| lines.push(format!("  {}. {text}", lines.len()));
-    step(list(store));
-    step(match (&baseline, &plan.connection) {
+    let mut say = |text: String| lines.push(format!("  {}. {text}", lines.len()));
+    say(list(store));
+    say(match (&baseline, &plan.connection) {
         (Some(baseline), _) => {
             format!("take the baseline of {} (LSN {})", text::moment(baseline.captured_at), baseline.lsn)
         }
@@ -65,13 +65,13 @@ pub async fn preview(plan: &Plan, reach: &Reach, baseline: Option<&Path>) -> Res
     );
     match (&plan.sandbox, &reach.source, &reach.kubernetes) {
         (plan::Sandbox::Direct(direct), ..) => {
-            step(format!("{what}, into {}/walproof-<run>", direct.directory.display()));
-            step(server(direct, &inventory, &choice));
-            step("compare, tear the sandbox down, and report".to_owned());
+            say(format!("{what}, into {}/walproof-<run>", direct.directory.display()));
+            say(server(direct, &inventory, &choice));
+            say("compare, tear the sandbox down, and report".to_owned());
         }
         (plan::Sandbox::Operator(sandbox), Some(source), Some(kubernetes)) => {
-            step(format!("{what}, as a Cluster in the namespace {}", sandbox.namespace));
-            step("compare, tear the sandbox down, and report".to_owned());
+            say(format!("{what}, as a Cluster in the namespace {}", sandbox.namespace));
+            say("compare, tear the sandbox down, and report".to_owned());
             lines.push(format!("\nAs {} it would use these permissions:", kubernetes.identity.user));
             lines.push(permission::text(source, sandbox, kubernetes.is_inside()));
             lines.push("\nIt would make these objects, one after another:".to_owned());

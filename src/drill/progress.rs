@@ -53,6 +53,8 @@ pub struct Progress {
     bytes_expected: AtomicU64,
     segments: AtomicU64,
     segments_expected: AtomicU64,
+    /// Fault injection: the step at which walproof itself fails, for tests of what a panic leaves behind.
+    panic_at: Option<String>,
 }
 
 /// What a terminal shows at one moment.
@@ -66,7 +68,12 @@ pub struct Glance {
 }
 
 impl Progress {
+    pub fn panicking_at(step: Option<String>) -> Self {
+        Self { panic_at: step, ..Self::default() }
+    }
+
     pub fn enter(&self, step: Step) {
+        assert!(self.panic_at.as_deref() != Some(&format!("{step:?}")), "asked for by WALPROOF_PANIC_AT");
         *self.step.lock().expect("no holder of this lock panics") = step;
         tracing::info!("{}", step.text());
     }

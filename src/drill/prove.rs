@@ -22,7 +22,7 @@ use crate::report::InventorySummary;
 use crate::report::text::count;
 use crate::sandbox::Sandbox;
 use crate::sandbox::operator::app;
-use crate::source::baseline::Baseline;
+use crate::source::baseline::{Baseline, NotCaptured};
 use crate::source::gates::{self, WriteAccess};
 use crate::source::capture;
 use crate::source::reach::Reach;
@@ -199,6 +199,12 @@ pub fn document(file: &Path, plan: &Plan) -> Result<Baseline, Box<Finding>> {
             .of(file.display().to_string())
             .observed(observed)
     };
+    // Why the source could not be read is worth more than that the document holds no baseline.
+    if let Some(NotCaptured { source, not_captured, .. }) = NotCaptured::read(file)
+        && source == plan.source
+    {
+        return Err(Box::new(not_captured));
+    }
     let baseline = Baseline::read(file)
         .map_err(|error| unusable(chain(&error)).hint("write it with `walproof baseline` of this version"))?;
     if baseline.source != plan.source {

@@ -77,8 +77,8 @@ fn plan(config: &Config, source: &config::Source, secrets: Secrets, mistakes: &m
     Plan {
         source: source.name.value.clone(),
         namespace: source.namespace.as_ref().map(|namespace| namespace.value.clone()),
-        archive: archive::archive(source, secrets, mistakes),
-        connection: source.connection.as_ref().map(|written| connection(written, secrets, mistakes)),
+        archive: archive::archive(source, secrets.for_archive(), mistakes),
+        connection: source.connection.as_ref().map(|written| connection(written, secrets.for_connection(), mistakes)),
         databases: databases(source.databases.as_ref(), mistakes),
         freshness: Freshness {
             max_wal_age: positive("maxWalAge", &source.freshness.max_wal_age, mistakes),

@@ -10,12 +10,24 @@ use crate::config::mistakes::{Mistakes, Placed};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Secrets {
     Read,
+    /// Only how to reach the source: reading a baseline needs no key to the archive.
+    OfConnection,
+    /// Only the key to the archive: a drill that is given its baseline needs no way into the source.
+    OfArchive,
     /// For checking a configuration where its secrets are not at hand: they stay empty, and only that they exist
     /// and are not empty remains unchecked.
     LeaveUnread,
 }
 
 impl Secrets {
+    pub(super) fn for_connection(self) -> Self {
+        if matches!(self, Self::Read | Self::OfConnection) { Self::Read } else { Self::LeaveUnread }
+    }
+
+    pub(super) fn for_archive(self) -> Self {
+        if matches!(self, Self::Read | Self::OfArchive) { Self::Read } else { Self::LeaveUnread }
+    }
+
     /// The content of a file without the line break at its end. `key` is the key that names the file.
     pub(super) fn of_file(self, key: &str, path: &Placed<impl AsRef<Path>>, mistakes: &mut Mistakes) -> SecretString {
         let Placed { value, place } = path;

@@ -19,7 +19,7 @@ pub enum Sandbox {
     /// A directory and a server on this machine.
     Direct(direct::Sandbox),
     /// A scratch `Cluster` and what belongs to it.
-    Operator(operator::Sandbox),
+    Operator(Box<operator::Sandbox>),
 }
 
 /// What a sweep did with one leftover.

@@ -11,7 +11,6 @@ use super::snapshot::Snapshot;
 use crate::archive::wal::{Lsn, SegmentSize, Timeline};
 use crate::error::{Error, Reason};
 use crate::finding::Finding;
-use crate::whole_file;
 
 /// The version of the document that this program writes, and the only one it reads.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -136,6 +135,32 @@ pub struct NotRead {
     pub by_design: bool,
 }
 
+/// The document of a source that could not be read: it carries the reason to the drill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotCaptured {
+    pub schema_version: u32,
+    pub source: String,
+    pub not_captured: Finding,
+}
+
+impl NotCaptured {
+    pub fn new(source: &str, not_captured: Finding) -> Self {
+        Self { schema_version: SCHEMA_VERSION, source: source.to_owned(), not_captured }
+    }
+
+    /// The document as text.
+    pub fn json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("all keys are strings and all values finite");
+        text.push('\n');
+        text
+    }
+
+    /// Some when the file is such a document.
+    pub fn read(path: &Path) -> Option<Self> {
+        serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()
+    }
+}
+
 impl Baseline {
     /// Reads a document and refuses one of another version.
     pub fn read(path: &Path) -> Result<Self, Error> {
@@ -153,12 +178,6 @@ impl Baseline {
                 .hint("write it with `walproof baseline` of this version"));
         }
         serde_json::from_str(&text).map_err(|error| doing().because(error))
-    }
-
-    /// Writes the document whole or not at all.
-    pub fn write(&self, path: &Path) -> Result<(), Error> {
-        whole_file::write(path, &self.json())
-            .map_err(|error| Error::new(format!("write the baseline {}", path.display())).because(error))
     }
 
     /// The document as text.
@@ -191,7 +210,7 @@ mod tests {
         let path = directory.path().join("baseline.json");
         std::fs::write(&path, document(1)).unwrap();
         let baseline = Baseline::read(&path).unwrap();
-        baseline.write(&path).unwrap();
+        std::fs::write(&path, baseline.json()).unwrap();
         assert_eq!(Baseline::read(&path).unwrap(), baseline);
         assert_eq!(baseline.databases[0].snapshot.xmax, 731);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);

@@ -6,7 +6,7 @@ mod access;
 mod backups;
 mod credentials;
 #[cfg(test)]
-mod fixture;
+pub mod fixture;
 mod image;
 mod namespace;
 mod needs;

@@ -31,6 +31,7 @@ fn baseline(timeline: u32, number: u64) -> Baseline {
             archive_timeout_seconds: 300,
             data_checksums: true,
             tablespaces: Vec::new(),
+            roles: Vec::new(),
         },
         archiver: None,
         lsn: Lsn(number * SIZE.bytes() + 0x400),

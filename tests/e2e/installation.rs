@@ -40,6 +40,7 @@ pub fn admit(source: &Source) {
     let password = password();
     let sql = include_str!("../../docs/kubernetes/read-only-role.sql");
     source.script(sql, ("password", &password));
+    source.keep_replay_short();
     let authority = secret(source.namespace, &format!("{}-ca", source.cluster), "ca.crt");
     let key = |name| secret(source.namespace, "walproof-s3-read", name);
     let keys = json!({"ACCESS_KEY_ID": key("ACCESS_KEY_ID"), "ACCESS_SECRET_KEY": key("ACCESS_SECRET_KEY")});
@@ -70,6 +71,7 @@ pub fn configuration(source: &Source) -> Value {
     let entry = &mut configuration["sources"][0];
     entry["name"] = source.cluster.into();
     entry["namespace"] = source.namespace.into();
+    entry["backup"] = "newest".into();
     entry["connection"]["host"] = format!("{}-rw.{}.svc", source.cluster, source.namespace).into();
     configuration
 }

@@ -16,6 +16,7 @@ mod source;
 mod store;
 
 mod audit_log;
+mod baseline_unread;
 mod busy_source;
 mod idle_source;
 mod killed;

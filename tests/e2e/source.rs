@@ -7,10 +7,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
 use crate::kubectl;
 
 /// How long PostgreSQL may take to archive one segment.
 const ARCHIVED: Duration = Duration::from_mins(2);
+
+/// A base backup of a small database.
+const BACKED_UP: Duration = Duration::from_mins(5);
+/// Each takes barman up to half a second, and every case adds some.
+const SEGMENTS_TO_REPLAY: u64 = 16;
 
 /// A CloudNativePG cluster that is on trial.
 #[derive(Debug)]
@@ -69,6 +77,37 @@ impl Source {
         let segment = segment.lines().last().expect("a segment's name").to_owned();
         self.await_archived(&segment);
         segment
+    }
+
+    /// Takes a base backup, made as the newest one was, when a restore from that would replay many segments.
+    #[track_caller]
+    pub fn keep_replay_short(&self) {
+        let newest = self.newest_backup();
+        let begin = newest["status"]["beginLSN"].as_str().expect("a completed Backup says where it begins");
+        let bytes = format!("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '{begin}')::bigint");
+        let bytes: u64 = self.sql("postgres", &[&bytes]).trim().parse().expect("a number of bytes");
+        if bytes >> 24 < SEGMENTS_TO_REPLAY {
+            return;
+        }
+        let name = format!("e2e-{}", Timestamp::now().as_second());
+        kubectl::apply(&[json!({
+            "apiVersion": newest["apiVersion"],
+            "kind": "Backup",
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": newest["spec"],
+        })]);
+        let completed = || (self.newest_backup()["metadata"]["name"] == name.as_str()).then_some(());
+        kubectl::eventually(|| format!("Backup {name} completes"), BACKED_UP, completed);
+    }
+
+    #[track_caller]
+    fn newest_backup(&self) -> Value {
+        let mut backups = kubectl::list(&["backups.postgresql.cnpg.io", "--namespace", self.namespace]);
+        backups.retain(|backup| {
+            backup["spec"]["cluster"]["name"] == self.cluster && backup["status"]["phase"] == "completed"
+        });
+        let newest = backups.into_iter().max_by_key(|backup| backup["status"]["stoppedAt"].as_str().map(str::to_owned));
+        newest.unwrap_or_else(|| panic!("{} has no completed Backup", self.cluster))
     }
 
     /// Leaves nothing to write for anybody who only reads, and nothing that a timeout would archive.

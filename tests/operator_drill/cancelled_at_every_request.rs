@@ -5,14 +5,14 @@ use tokio_util::sync::CancellationToken;
 use walproof::finding::Code;
 use walproof::verdict::Verdict;
 
-use super::trial::{Site, at_once, cluster, drill, left};
+use super::trial::{Site, alone, asked, at_once, cluster, drill, drilled, left};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_drill_that_is_stopped_anywhere_leaves_nothing() {
+#[test]
+fn a_drill_that_is_stopped_anywhere_leaves_nothing() {
     let api = cluster(3);
-    drill(&api, &Site::get().plan(), &CancellationToken::new()).await.unwrap();
+    alone(drilled(&api, &Site::get().plan()));
     let requests = api.requests().len();
-    let wrong = at_once((1..=requests).collect(), |number| async move { stopped(number).await }).await;
+    let wrong = at_once(1..=requests, stopped);
     assert!(wrong.is_empty(), "{} of {requests} requests:\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -23,7 +23,7 @@ async fn stopped(number: usize) -> Option<String> {
     api.call_at(number, move || stop.cancel());
     let report = drill(&api, &Site::get().plan(), &cancel).await?;
     let left = left(&api);
-    let asked = api.requests().get(number - 1).map(ToString::to_string)?;
+    let asked = asked(&api, number)?;
     let mut wrong = Vec::new();
     if !left.is_empty() {
         wrong.push(format!("it left {left:?}"));

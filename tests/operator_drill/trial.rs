@@ -14,7 +14,7 @@ use walproof::drill::progress::Progress;
 use walproof::drill::{self, Options};
 use walproof::finding::{Code, Finding};
 use walproof::kubernetes::Kubernetes;
-use walproof::plan::{Plan, Secrets};
+use walproof::plan::{Archive, Plan, Secrets};
 use walproof::report::Report;
 use walproof::source::reach::Reach;
 
@@ -23,7 +23,7 @@ use super::support::prepared::SERVER;
 use super::support::s3::{ACCESS_KEY, BUCKET, S3, SECRET_KEY};
 use super::support::{ArchiveCopy, Prepared, repository};
 
-/// So many drills wait for each other's requests, seconds and servers at once.
+/// So many drills are under way at once: most of the time each waits for its next look.
 const AT_ONCE: usize = 64;
 
 /// The archive, its store and the plan: one for all drills.
@@ -87,7 +87,8 @@ pub fn cluster(steps: usize) -> Api {
 /// One drill. None when not even the question who we are was answered: then nothing was begun.
 pub async fn drill(api: &Api, plan: &Plan, cancel: &CancellationToken) -> Option<Report> {
     let kubernetes = Kubernetes::with_client(api.client()).await.ok()?;
-    let reach = Reach::through(plan, kubernetes).await.unwrap();
+    let Archive::FromCluster(from) = &plan.archive else { panic!("{:?}", plan.archive) };
+    let reach = Reach::through(plan, from, kubernetes).await.unwrap();
     let options = Options { baseline: Some(Prepared::get().baseline()), ..Options::default() };
     Some(drill::run(plan, &reach, &options, &Arc::new(Progress::default()), cancel).await)
 }
@@ -97,21 +98,47 @@ pub async fn drilled(api: &Api, plan: &Plan) -> Report {
     drill(api, plan, &CancellationToken::new()).await.expect("the API server says who we are")
 }
 
-/// Runs many cases at once, each a task of its own, and returns what they found wrong.
-pub async fn at_once<C, F>(cases: Vec<C>, run: impl Fn(C) -> F) -> Vec<String>
+/// Runs many cases at once, on as many threads as there are processors, and returns what they found wrong.
+pub fn at_once<C, F>(cases: impl IntoIterator<Item = C>, run: impl Fn(C) -> F + Sync) -> Vec<String>
 where
-    F: Future<Output = Option<String>> + Send + 'static,
+    C: Send,
+    F: Future<Output = Option<String>>,
 {
     // Made before many ask for it at once.
     cluster(1);
-    let runs = futures_util::stream::iter(cases.into_iter().map(|case| tokio::spawn(run(case))));
-    runs.buffer_unordered(AT_ONCE).filter_map(|end| async { end.unwrap() }).collect().await
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let mut shares: Vec<Vec<C>> = (0..processors).map(|_| Vec::new()).collect();
+    for (index, case) in cases.into_iter().enumerate() {
+        shares[index % processors].push(case);
+    }
+    let work = |share: Vec<C>| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runs = futures_util::stream::iter(share.into_iter().map(&run)).buffer_unordered(AT_ONCE / processors);
+        runtime.block_on(runs.filter_map(std::future::ready).collect::<Vec<_>>())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = shares.into_iter().map(|share| scope.spawn(|| work(share))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+/// Runs one case.
+pub fn alone<T>(run: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run)
 }
 
 /// What exists in the sandbox's namespace when the controllers have done their work.
 pub fn left(api: &Api) -> Vec<Key> {
     api.settle();
     api.objects(SANDBOX)
+}
+
+/// The request of this number, with `RUN` for the run's name; None when there were not so many.
+pub fn asked(api: &Api, number: usize) -> Option<String> {
+    let asked = api.requests().get(number - 1)?.to_string();
+    let Some(start) = asked.find("/walproof-2") else { return Some(asked) };
+    let (before, run) = asked.split_at(start + 1);
+    Some(format!("{before}RUN{}", &run["walproof-20261121t124500z-a1b2c3".len()..]))
 }
 
 #[track_caller]

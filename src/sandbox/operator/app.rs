@@ -74,23 +74,27 @@ pub async fn check(sandbox: &mut Sandbox, source: &SourceCluster, app: &App) -> 
         .hint("apply the sandbox's network policy: docs/kubernetes/network.yaml");
     }
     let manifest = manifest(source, app, &sandbox.names, sandbox.owner());
-    if let Err(finding) = sandbox.make(&manifest).await {
-        let reason = finding.observed.unwrap_or(finding.summary);
-        let checked = not_checked(app, format!("its Job could not be made: {reason}"));
-        return match finding.hint {
-            Some(hint) => checked.hint(hint),
-            None => checked,
-        };
-    }
-    let finding = observe(sandbox, app).await;
+    let made = match sandbox.make(&manifest).await {
+        Ok(made) => made,
+        Err(finding) => {
+            let reason = finding.observed.unwrap_or(finding.summary);
+            let checked = not_checked(app, format!("its Job could not be made: {reason}"));
+            return match finding.hint {
+                Some(hint) => checked.hint(hint),
+                None => checked,
+            };
+        }
+    };
+    let finding = observe(sandbox, app, &made.metadata.uid.unwrap_or_default()).await;
     sandbox.remove(&manifest.resource, manifest.name()).await;
     finding
 }
 
-async fn observe(sandbox: &Sandbox, app: &App) -> Finding {
+async fn observe(sandbox: &Sandbox, app: &App, job: &str) -> Finding {
     let namespace = &sandbox.names.namespace;
     let pods: Api<Pod> = Api::namespaced(sandbox.kubernetes.client.clone(), namespace);
-    let selector = format!("batch.kubernetes.io/job-name={}", sandbox.names.app());
+    // By UID: a former Job's pod may be there yet, and may have passed.
+    let selector = format!("batch.kubernetes.io/controller-uid={job}");
     let doing = format!("list the pods of the Job {namespace}/{}", sandbox.names.app());
     let look = async || kubernetes::list(&pods, &doing, &selector).await.map(|mut found| found.pop());
     let ending = wait(look, CONTAINER, app.limit).await;

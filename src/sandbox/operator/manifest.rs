@@ -343,3 +343,6 @@ fn pick(from: &Value, keys: &[&str]) -> Value {
     let kept = keys.iter().filter_map(|&key| Some((key.to_owned(), from.get(key)?.clone())));
     Value::Object(kept.collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ mod changes;
 pub mod connect;
 pub mod diagnose;
 pub mod evidence;
+mod follow;
 pub mod manifest;
 pub mod names;
 pub mod network;

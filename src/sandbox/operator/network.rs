@@ -124,10 +124,15 @@ async fn observe(sandbox: &Sandbox, source: &SourceCluster, endpoint: &Endpoint)
     let pods: Api<Pod> = Api::namespaced(sandbox.kubernetes.client.clone(), namespace);
     let doing = format!("read the pod {namespace}/{name}");
     match wait(async || kubernetes::get(&pods, &doing, &name).await, CONTAINER, LIMIT).await {
-        Ending::Exited { .. } => match output(&pods, &name, CONTAINER, LINES).await {
+        Ending::Exited { exit_code: 0, .. } => match output(&pods, &name, CONTAINER, LINES).await {
             Ok(output) => judge::judge(&output, source, endpoint, namespace),
             Err(error) => not_tested(vec![], &error.to_string()),
         },
+        Ending::Exited { exit_code, reason } => {
+            let observed = format!("the pod ended with exit code {exit_code} ({reason})");
+            let hint = "does its image have bash, as CloudNativePG's do?";
+            not_tested(vec![], &observed).into_iter().map(|finding| finding.hint(hint)).collect()
+        }
         Ending::Stuck(reason) => {
             let finding = Finding::failed(
                 Code::SandboxPending,
@@ -237,7 +242,7 @@ mod tests {
     #[test]
     fn the_pod_has_the_image_of_the_recovery() {
         let image = |plan: &OperatorSandbox| made(&source(), plan)["spec"]["containers"][0]["image"].clone();
-        assert_eq!(image(&plan()), "ghcr.io/cloudnative-pg/postgresql:17.5");
+        assert_eq!(image(&plan()), "registry.example/postgresql:17.5");
         assert_eq!(image(&OperatorSandbox { image_override: Some("other:17".to_owned()), ..plan() }), "other:17");
     }
 

@@ -33,6 +33,14 @@ fn state(container: &ContainerStatus) -> ContainerState {
     }
 }
 
+/// How often a container was started again.
+pub fn restarts(pod: &Pod, name: &str) -> u32 {
+    let Some(status) = &pod.status else { return 0 };
+    let all = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    let found = all.into_iter().find(|container| container.name == name);
+    found.and_then(|container| u32::try_from(container.restart_count).ok()).unwrap_or(0)
+}
+
 /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
 pub fn phase(pod: &Pod) -> &str {
     pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or("Unknown")

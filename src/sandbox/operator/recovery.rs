@@ -1,20 +1,18 @@
 //! The wait for the operator's recovery: look, follow the recovery pods' logs, and say done, not yet, or never. Works on
 //! the recovery Job of CloudNativePG up to 1.30 and on the init container of 1.31.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use futures_util::{AsyncBufReadExt, StreamExt};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Api;
-use kube::api::{ListParams, LogParams};
-use tokio::sync::mpsc;
-use tokio_util::task::AbortOnDropHandle;
+use kube::api::ListParams;
 
 use super::changes::Changes;
-use super::pod::{self, ContainerState};
+use super::follow::{Attempts, Followers};
+use super::pod;
 use super::recovery_log::RecoveryLog;
 use super::watch::{Seen, Trouble};
 use super::{Sandbox, UNPOISONED, diagnose};
@@ -34,10 +32,6 @@ const API_PATIENCE: Duration = Duration::from_mins(5);
 /// A Job whose failure a retry may heal gets as many attempts.
 const ATTEMPTS: usize = 3;
 const WARNINGS_EVERY: Duration = Duration::from_secs(10);
-/// From CloudNativePG 1.31 on.
-const INIT_CONTAINER: &str = "bootstrap-instance";
-const PLUGIN_CONTAINER: &str = "plugin-barman-cloud";
-const JOB_ROLE_LABEL: &str = "cnpg.io/jobRole";
 
 /// Waits until the scratch Cluster is healthy and returns its primary's pod.
 pub async fn await_recovery(
@@ -124,9 +118,7 @@ async fn is_over(
     judged: &mut HashSet<String>,
     log: &Mutex<RecoveryLog>,
 ) -> bool {
-    let ended = |found: &&Pod| pod::phase(found) == "Failed" && !recovery_containers(found).is_empty();
-    let attempts: Vec<String> =
-        seen.pods.iter().filter(ended).filter_map(|found| found.metadata.name.clone()).collect();
+    let attempts: Vec<String> = seen.pods.iter().flat_map(|found| Attempts::of(found).failed).collect();
     let newest = attempts.iter().filter(|name| followers.has_read(name)).find(|name| !judged.contains(*name)).cloned();
     if let Some(newest) = newest {
         judged.insert(newest);
@@ -180,100 +172,4 @@ pub(super) async fn warnings_about(sandbox: &Sandbox) -> Vec<Event> {
     events.retain(|event| event.involved_object.name.as_deref().is_some_and(|object| object.starts_with(name.as_str())));
     events.sort_by_key(|event| event.last_timestamp.clone().map(|time| time.0));
     events
-}
-
-/// The containers of a pod in which recovery runs; empty for any other pod.
-fn recovery_containers(found: &Pod) -> Vec<String> {
-    let role = found.metadata.labels.as_ref().and_then(|labels| labels.get(JOB_ROLE_LABEL));
-    let spec = found.spec.as_ref();
-    let init = |name: &str| {
-        spec.and_then(|spec| spec.init_containers.as_ref())
-            .is_some_and(|containers| containers.iter().any(|container| container.name == name))
-    };
-    let mut containers = match role {
-        Some(role) if role.ends_with("-recovery") => vec![role.clone()],
-        _ if init(INIT_CONTAINER) => vec![INIT_CONTAINER.to_owned()],
-        _ => return Vec::new(),
-    };
-    if init(PLUGIN_CONTAINER) {
-        containers.push(PLUGIN_CONTAINER.to_owned());
-    }
-    containers
-}
-
-/// One reader for each container of a recovery pod.
-struct Followers {
-    lines: mpsc::Receiver<(String, String)>,
-    sender: mpsc::Sender<(String, String)>,
-    readers: HashMap<(String, String), AbortOnDropHandle<()>>,
-    /// The pod whose attempt the log is about.
-    current: Option<String>,
-}
-
-impl Followers {
-    fn new() -> Self {
-        // A recovery that logs faster than we read waits in the API server, not in our memory.
-        let (sender, lines) = mpsc::channel(1024);
-        Self { lines, sender, readers: HashMap::new(), current: None }
-    }
-
-    fn follow(&mut self, sandbox: &Sandbox, pods: &[Pod], log: &mut RecoveryLog) {
-        for found in pods {
-            let name = found.metadata.name.clone().unwrap_or_default();
-            let states: HashMap<String, ContainerState> = pod::containers(found).into_iter().collect();
-            for container in recovery_containers(found) {
-                let has_begun = !matches!(states.get(&container), None | Some(ContainerState::Waiting { .. }));
-                let key = (name.clone(), container.clone());
-                if !has_begun || self.readers.contains_key(&key) {
-                    continue;
-                }
-                if self.current.as_ref() != Some(&name) {
-                    // What the former attempt still had to say comes before the new one.
-                    while let Ok((pod, line)) = self.lines.try_recv() {
-                        if self.current.as_ref() == Some(&pod) {
-                            log.line(&line);
-                        }
-                    }
-                    log.pod(&name);
-                    self.current = Some(name.clone());
-                }
-                let api: Api<Pod> = Api::namespaced(sandbox.kubernetes.client.clone(), &sandbox.names.namespace);
-                let reading = read(api, name.clone(), container, self.sender.clone());
-                self.readers.insert(key, AbortOnDropHandle::new(tokio::spawn(reading)));
-            }
-        }
-    }
-
-    fn drain(&mut self, log: &mut RecoveryLog, progress: &Progress) {
-        while let Ok((pod, line)) = self.lines.try_recv() {
-            if self.current.as_ref() == Some(&pod) {
-                log.line(&line);
-            }
-        }
-        if let Some(restored) = log.restored() {
-            progress.segments_so_far(restored.count);
-        }
-    }
-
-    /// True when everything that the pod logged has been read.
-    fn has_read(&self, pod: &str) -> bool {
-        let mut of_pod = self.readers.iter().filter(|((name, _), _)| name == pod).peekable();
-        of_pod.peek().is_some() && of_pod.all(|(_, reader)| reader.is_finished()) && self.lines.is_empty()
-    }
-}
-
-/// Sends the lines of one container until it has ended.
-async fn read(pods: Api<Pod>, name: String, container: String, lines: mpsc::Sender<(String, String)>) {
-    let parameters = LogParams { container: Some(container), follow: true, ..LogParams::default() };
-    match pods.log_stream(&name, &parameters).await {
-        Ok(stream) => {
-            let mut stream = stream.lines();
-            while let Some(Ok(line)) = stream.next().await {
-                if lines.send((name.clone(), line)).await.is_err() {
-                    return;
-                }
-            }
-        }
-        Err(error) => tracing::debug!("the log of pod {name} cannot be read: {error}"),
-    }
 }

@@ -81,11 +81,11 @@ impl Sandbox {
             self.names.inherited_labels().iter().all(|(name, value)| labels.get(name) == Some(value))
         });
         if !is_ours {
-            one.last = "an object of this name is not ours".to_owned();
+            "an object of this name is not ours".clone_into(&mut one.last);
             return;
         }
         if uid.is_some() && one.accepted == uid {
-            one.last = "it is being deleted".to_owned();
+            "it is being deleted".clone_into(&mut one.last);
             return;
         }
         match kubernetes::delete(api, &format!("delete {text}"), &one.made.name, &parameters(uid.clone())).await {

@@ -155,7 +155,7 @@ impl Seen {
                 Some("FailedCreate" | "ProvisioningFailed" | "FailedMount" | "FailedAttachVolume")
             )
         };
-        let event = self.warnings.iter().filter(|_| !is_running).filter(refused).next_back()?;
+        let event = self.warnings.iter().filter(|_| !is_running).rfind(refused)?;
         let patience = if event.reason.as_deref() == Some("FailedCreate") { REFUSED_PATIENCE } else { PLACE_PATIENCE };
         Some(
             trouble("warning", patience, self.refusal_code(), "Kubernetes could not make what the recovery needs")

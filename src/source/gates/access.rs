@@ -56,22 +56,25 @@ pub(super) async fn ask(
     writes: WriteAccess,
 ) -> Finding {
     let questions = questions(source, surroundings);
-    let reviews: Api<SelfSubjectAccessReview> = Api::all(kubernetes.client.clone());
-    let one = async |question: &Question| {
-        let doing = format!("ask whether we may {}", question.text());
-        let review = SelfSubjectAccessReview {
-            spec: SelfSubjectAccessReviewSpec {
-                resource_attributes: Some(question.attributes(&source.namespace)),
-                ..SelfSubjectAccessReviewSpec::default()
-            },
-            ..SelfSubjectAccessReview::default()
-        };
-        let answer = kubernetes::create(&reviews, &doing, &review).await;
-        (question.text(), answer.map(|review| review.status.is_some_and(|status| status.allowed)))
-    };
-    let (by_name, rules) = tokio::join!(join_all(questions.iter().map(one)), rules(kubernetes, &source.namespace));
+    let by_name = questions.iter().map(|question| answer(kubernetes, &source.namespace, question));
+    let by_name = join_all(by_name.collect::<Vec<_>>());
+    let (by_name, rules) = tokio::join!(by_name, rules(kubernetes, &source.namespace));
     let asker = Asker { user: &kubernetes.identity.user, inside: kubernetes.is_inside(), writes };
     judge(&Answers { by_name, rules }, source, asker)
+}
+
+async fn answer(kubernetes: &Kubernetes, namespace: &str, question: &Question) -> (String, Result<bool, ApiError>) {
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(kubernetes.client.clone());
+    let review = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(question.attributes(namespace)),
+            ..SelfSubjectAccessReviewSpec::default()
+        },
+        ..SelfSubjectAccessReview::default()
+    };
+    let text = question.text();
+    let answer = kubernetes::create(&reviews, &format!("ask whether we may {text}"), &review).await;
+    (text, answer.map(|review| review.status.is_some_and(|status| status.allowed)))
 }
 
 async fn rules(kubernetes: &Kubernetes, namespace: &str) -> Result<SubjectRulesReviewStatus, ApiError> {

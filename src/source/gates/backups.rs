@@ -142,8 +142,8 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
-    fn one(spec: Value, status: Value) -> ScheduledBackup {
-        let mut spec = spec;
+    fn one(spec: &Value, status: &Value) -> ScheduledBackup {
+        let mut spec = spec.clone();
         spec["cluster"] = json!({"name": "prod"});
         object(json!({"metadata": {"name": "nightly"}, "spec": spec, "status": status}))
     }
@@ -151,17 +151,17 @@ mod tests {
     #[test]
     fn a_schedule_must_be_there_awake_and_on_time() {
         let ago = |minutes| (NOW - SignedDuration::from_mins(minutes)).to_string();
-        let good = || one(json!({}), json!({"nextScheduleTime": ago(-600)}));
-        let suspended = || one(json!({"suspend": true}), json!({}));
+        let good = || one(&json!({}), &json!({"nextScheduleTime": ago(-600)}));
+        let suspended = || one(&json!({"suspend": true}), &json!({}));
         for (name, all, expected) in [
             ("none", vec![], Outcome::Failed),
             ("good", vec![good()], Outcome::Passed),
-            ("never ran yet", vec![one(json!({"suspend": false}), json!({}))], Outcome::Passed),
+            ("never ran yet", vec![one(&json!({"suspend": false}), &json!({}))], Outcome::Passed),
             ("suspended", vec![suspended()], Outcome::Failed),
             ("one of two", vec![suspended(), good()], Outcome::Passed),
-            ("error", vec![one(json!({}), json!({"error": "bad schedule"}))], Outcome::Failed),
-            ("due a moment ago", vec![one(json!({}), json!({"nextScheduleTime": ago(30)}))], Outcome::Passed),
-            ("missed", vec![one(json!({}), json!({"nextScheduleTime": ago(90)}))], Outcome::Failed),
+            ("error", vec![one(&json!({}), &json!({"error": "bad schedule"}))], Outcome::Failed),
+            ("due a moment ago", vec![one(&json!({}), &json!({"nextScheduleTime": ago(30)}))], Outcome::Passed),
+            ("missed", vec![one(&json!({}), &json!({"nextScheduleTime": ago(90)}))], Outcome::Failed),
         ] {
             let finding = scheduled("prod", &Ok(all), NOW);
             assert_eq!(finding.outcome, expected, "{name}");

@@ -61,7 +61,7 @@ pub fn source_of(cluster: Cluster, method: Method) -> SourceCluster {
 pub fn source() -> SourceCluster {
     let status = json!({
         "phase": "Cluster in healthy state", "currentPrimary": "prod-2",
-        "pgDataImageInfo": {"image": "ghcr.io/cloudnative-pg/postgresql:17.5", "majorVersion": 17}
+        "pgDataImageInfo": {"image": "registry.example/postgresql:17.5", "majorVersion": 17}
     });
     source_of(cluster(&json!({}), &json!({"storage": {"size": "2Gi"}}), &status), Method::InTree)
 }

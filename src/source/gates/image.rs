@@ -163,9 +163,9 @@ mod tests {
         let (passed, note) = ((Outcome::Passed, None), (Outcome::Note, None));
         let (source, environment) =
             ((Outcome::Failed, Some(Blame::Source)), (Outcome::Failed, Some(Blame::Environment)));
-        let own = "ghcr.io/cloudnative-pg/postgresql:17.6-system-trixie";
-        let standard = "ghcr.io/cloudnative-pg/postgresql:17.6-standard-trixie";
-        let old = "ghcr.io/cloudnative-pg/postgresql:17.4-1";
+        let own = "registry.example/postgresql:17.6-system-trixie";
+        let standard = "registry.example/postgresql:17.6-standard-trixie";
+        let old = "registry.example/postgresql:17.4-1";
         for (name, method, image, override_, operator, expected) in [
             ("as it should be", InTree, Some(own), None, "1.28.1", vec![passed]),
             ("unknown", InTree, None, None, "1.28.1", vec![environment]),
@@ -188,8 +188,8 @@ mod tests {
     #[test]
     fn an_image_s_tag_and_digest_are_told_apart_from_a_port() {
         for (text, major, has_digest) in [
-            ("ghcr.io/cloudnative-pg/postgresql:17.4-1", Some(17), false),
-            ("ghcr.io/cloudnative-pg/postgis:15-3.5-78@sha256:abc", Some(15), true),
+            ("registry.example/postgresql:17.4-1", Some(17), false),
+            ("registry.example/postgis:15-3.5-78@sha256:abc", Some(15), true),
             ("localhost:5000/postgresql", None, false),
             ("postgresql@sha256:17", None, true),
             ("postgresql:v17", None, false),

@@ -52,7 +52,7 @@ mod tests {
     fn an_ordinary_source_needs_its_image_and_its_key() {
         assert_eq!(
             list(&source()),
-            ["the image ghcr.io/cloudnative-pg/postgresql:17.5", "the object store's key (Secret cnpg-s3-creds)"]
+            ["the image registry.example/postgresql:17.5", "the object store's key (Secret cnpg-s3-creds)"]
         );
     }
 

@@ -77,7 +77,7 @@ fn service_of(endpoint: &str, own_namespace: &str) -> Option<(String, String)> {
         !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     };
     let parts: Vec<&str> = host.split('.').collect();
-    if !parts.iter().all(|part| is_name(part)) || host.parse::<std::net::IpAddr>().is_ok() {
+    if !parts.iter().all(is_name) || host.parse::<std::net::IpAddr>().is_ok() {
         return None;
     }
     match parts.as_slice() {

@@ -140,7 +140,7 @@ mod tests {
         needs(&source, &sandbox, &sizes)
     }
 
-    fn quota(spec: Value, hard: Value, used: Value) -> ResourceQuota {
+    fn quota(spec: &Value, hard: &Value, used: &Value) -> ResourceQuota {
         object(json!({"metadata": {"name": "q"}, "spec": spec, "status": {"hard": hard, "used": used}}))
     }
 
@@ -182,7 +182,7 @@ mod tests {
             ),
             ("not ours", json!({"services.loadbalancers": "0"}), json!({}), None),
         ] {
-            let finding = judge("sandbox", &Ok(vec![quota(json!({}), hard, used)]), &our_needs());
+            let finding = judge("sandbox", &Ok(vec![quota(&json!({}), &hard, &used)]), &our_needs());
             assert_eq!(finding.observed.as_deref(), expected, "{name}");
             assert_eq!(finding.outcome == Outcome::Failed, expected.is_some(), "{name}");
         }
@@ -192,7 +192,7 @@ mod tests {
     fn no_quota_leaves_room_and_an_unreadable_one_is_a_note() {
         assert_eq!(judge("sandbox", &Ok(vec![]), &our_needs()).outcome, Outcome::Passed);
         assert_eq!(judge("sandbox", &Err(api_error(403)), &our_needs()).outcome, Outcome::Note);
-        let scoped = quota(json!({"scopes": ["BestEffort"]}), json!({"pods": "0"}), json!({}));
+        let scoped = quota(&json!({"scopes": ["BestEffort"]}), &json!({"pods": "0"}), &json!({}));
         assert_eq!(judge("sandbox", &Ok(vec![scoped]), &our_needs()).outcome, Outcome::Passed);
     }
 }

@@ -57,7 +57,8 @@ impl Objects {
 
     /// The changes after a version, oldest first.
     pub fn changes_after(&self, version: u64) -> impl Iterator<Item = &Change> {
-        self.changes.iter().filter(move |change| change.version > version)
+        let known = self.changes.partition_point(|change| change.version <= version);
+        self.changes[known..].iter()
     }
 
     /// The object as it would be stored: with identity, and a secret's text as data.

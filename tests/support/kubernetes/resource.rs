@@ -12,7 +12,7 @@ pub struct Resource {
 }
 
 /// Which object.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     pub resource: Resource,
     /// Empty for what belongs to no namespace.
@@ -101,5 +101,12 @@ impl std::fmt::Display for Key {
         } else {
             write!(formatter, "{} {namespace}/{name}", resource.kind)
         }
+    }
+}
+
+/// In a list of what is left, the short form is enough.
+impl std::fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{self}")
     }
 }

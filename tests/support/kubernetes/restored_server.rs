@@ -14,7 +14,6 @@ use super::super::certificates::Authority;
 use super::super::postgres::Stop;
 use super::super::prepared::SERVER;
 use super::super::process::{eventually, postgres_user};
-use super::super::s3::BUCKET;
 use super::super::{ArchiveCopy, Barman, Postgres, Prepared};
 use super::{SANDBOX, Server};
 
@@ -78,7 +77,7 @@ impl RestoredServer {
         barman.restore(SERVER, backup, &data);
         fs::copy(fresh.join("postgresql.conf"), data.join("postgresql.conf")).unwrap();
         let settings = fs::read_to_string(fresh.join("harness.conf")).unwrap();
-        fs::write(data.join("harness.conf"), format!("{settings}{}", recovery(&barman, stopping))).unwrap();
+        fs::write(data.join("harness.conf"), format!("{settings}{}", recovery(archive, stopping))).unwrap();
         fs::write(data.join("postgresql.auto.conf"), "").unwrap();
         fs::write(data.join("pg_hba.conf"), "local all all trust\nhostssl all all all scram-sha-256\n").unwrap();
         fs::write(data.join("recovery.signal"), "").unwrap();
@@ -115,18 +114,14 @@ impl RestoredServer {
     }
 }
 
-fn recovery(barman: &Barman, stopping: &Stopping) -> String {
-    let fetch = barman.command("barman-cloud-wal-restore");
-    let quoted = |text: &std::ffi::OsStr| format!("\"{}\"", text.to_str().unwrap());
-    let environment = fetch.get_envs().filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)));
-    let environment: Vec<String> = environment.map(|(name, value)| format!("{name}={value}")).collect();
-    let arguments: Vec<String> = fetch.get_args().map(quoted).collect();
-    let command = format!(
-        "env {} {} {} s3://{BUCKET} {SERVER} %f %p",
-        environment.join(" "),
-        quoted(fetch.get_program()),
-        arguments.join(" ")
-    );
+/// WAL comes straight from the store's files: a program for each segment would take most of the time.
+fn recovery(archive: &ArchiveCopy, stopping: &Stopping) -> String {
+    let bucket = archive.path("");
+    for directory in [bucket.parent().unwrap(), &bucket] {
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let wals = bucket.join(SERVER).join("wals");
+    let command = format!("name=%f; gunzip -c {}/${{name%%????????}}/%f.gz >%p", wals.display());
     let target = stopping
         .lsn
         .as_ref()

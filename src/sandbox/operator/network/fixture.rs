@@ -13,7 +13,7 @@ pub fn source() -> SourceCluster {
         "spec": {"imagePullSecrets": [{"name": "registry"}]},
         "status": {
             "readyInstances": 1,
-            "pgDataImageInfo": {"image": "ghcr.io/cloudnative-pg/postgresql:17.5", "majorVersion": 17}
+            "pgDataImageInfo": {"image": "registry.example/postgresql:17.5", "majorVersion": 17}
         }
     }));
     let store = json!({"destinationPath": "s3://wal/", "endpointURL": "http://minio.minio.svc:9000"});

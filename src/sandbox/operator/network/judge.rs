@@ -30,8 +30,8 @@ enum Answer {
 /// Both findings of the test. `namespace` is the sandbox's.
 pub fn judge(output: &str, source: &SourceCluster, endpoint: &Endpoint, namespace: &str) -> Vec<Finding> {
     let said = |subject: &str| {
-        let lines = output.lines().filter_map(|line| line.strip_prefix(subject)?.strip_prefix(' '));
-        lines.last().and_then(Answer::parse)
+        let mut lines = output.lines().filter_map(|line| line.strip_prefix(subject)?.strip_prefix(' '));
+        lines.next_back().and_then(Answer::parse)
     };
     vec![store(said("store"), endpoint, namespace), production(said("production"), source)]
 }

@@ -46,7 +46,7 @@ pub fn entries(line: &str) -> (Vec<Entry>, Option<ChosenBackup>) {
     match serde_json::from_str::<Value>(line) {
         Ok(value) if value.is_object() => of_json(&value),
         // The rest of a JSON line that was cut may be a detail or a query.
-        _ if line.trim_start().starts_with('{') || line.contains("\":") => (Vec::new(), None),
+        _ if line.contains("\":") || line.trim_end().ends_with('}') => (Vec::new(), None),
         _ => (said_by_a_program(None, "container", line, Severity::Warning).collect(), None),
     }
 }

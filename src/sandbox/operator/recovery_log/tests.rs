@@ -98,6 +98,7 @@ fn rows_and_queries_do_not_reach_the_excerpt() {
         format!("\tgoes on with {secret}"),
         format!("{{\"level\":\"info\",\"record\":{{\"detail\":\"{secret}"),
         format!("ity\":\"LOG\",\"detail\":\"{secret}\"}}}}"),
+        format!("{secret}) already exists.\"}}}}"),
         serde_json::json!({"logger": "pg_ctl", "pipe": "stderr", "msg": format!("x [1] FATAL:  no\nx [1] DETAIL:  {secret}")})
             .to_string(),
     ] {
