@@ -210,9 +210,8 @@ async fn run(command: Command) -> Result<u8, Error> {
                 Err(finding) => return Err(not_done("read the baseline", &finding)),
             };
             match output_file {
-                Some(file) => whole_file::write(&file, &document).map_err(|error| {
-                    Error::new(format!("write the baseline {}", file.display())).because(error)
-                })?,
+                Some(file) => whole_file::write(&file, &document)
+                    .map_err(|error| Error::new(format!("write the baseline {}", file.display())).because(error))?,
                 None => print(&document)?,
             }
             Ok(EXIT_OK)
@@ -258,7 +257,9 @@ async fn run(command: Command) -> Result<u8, Error> {
 async fn sweep_now(plan: &Plan, impersonated: Option<&str>) -> Result<u8, Error> {
     let now = Timestamp::now();
     let (place, swept) = match &plan.sandbox {
-        Sandbox::Direct(direct) => (direct.directory.display().to_string(), direct_sweep::sweep(&direct.directory, now)),
+        Sandbox::Direct(direct) => {
+            (direct.directory.display().to_string(), direct_sweep::sweep(&direct.directory, now))
+        }
         Sandbox::Operator(operator) => {
             let place = format!("the namespace {}", operator.namespace);
             let kubernetes = Kubernetes::connect(impersonated).await;

@@ -21,6 +21,9 @@ pub const FENCING_ANNOTATION: &str = "cnpg.io/fencedInstances";
 /// With `enabled`, the server starts with `archive_mode` off.
 pub const SKIP_WAL_ARCHIVING_ANNOTATION: &str = "cnpg.io/skipWalArchiving";
 
+/// The phase of a Cluster that runs as it should.
+pub const HEALTHY: &str = "Cluster in healthy state";
+
 pub type Cluster = Object<ClusterSpec, ClusterStatus>;
 pub type Backup = Object<BackupSpec, BackupStatus>;
 pub type ScheduledBackup = Object<ScheduledBackupSpec, ScheduledBackupStatus>;
@@ -49,7 +52,6 @@ fn resource(group: &str, kind: &str) -> ApiResource {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClusterSpec {
-    pub instances: Option<i64>,
     pub image_name: Option<String>,
     pub image_pull_secrets: Vec<SecretName>,
     pub bootstrap: Option<Value>,
@@ -60,12 +62,28 @@ pub struct ClusterSpec {
     pub backup: Option<BackupConfiguration>,
     pub plugins: Vec<Plugin>,
     pub replica: Option<Replica>,
+    /// A Secret with the superuser's password that is not the operator's own.
+    pub superuser_secret: Option<SecretName>,
+    pub managed: Managed,
     pub resources: Option<Value>,
     pub env: Vec<Value>,
     #[serde(rename = "postgresUID")]
     pub postgres_uid: Option<i64>,
     #[serde(rename = "postgresGID")]
     pub postgres_gid: Option<i64>,
+}
+
+/// Roles that the operator keeps as they are written here.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Managed {
+    pub roles: Vec<ManagedRole>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ManagedRole {
+    pub password_secret: Option<SecretName>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,12 +95,17 @@ pub struct SecretName {
 #[serde(rename_all = "camelCase", default)]
 pub struct Storage {
     /// A quantity, as `10Gi`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub pvc_template: Option<Value>,
+}
+
+impl Storage {
+    /// The storage class that it asks for by name; None for the cluster's default one.
+    pub fn class(&self) -> Option<&str> {
+        let of_template = || self.pvc_template.as_ref()?.get("storageClassName")?.as_str();
+        self.storage_class.as_deref().or_else(of_template)
+    }
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -90,9 +113,7 @@ pub struct Storage {
 pub struct Tablespace {
     pub name: String,
     pub storage: Storage,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<Value>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub temporary: bool,
 }
 
@@ -153,8 +174,6 @@ pub struct SecretKey {
 pub struct Plugin {
     pub name: String,
     pub enabled: Option<bool>,
-    #[serde(rename = "isWALArchiver")]
-    pub is_wal_archiver: Option<bool>,
     pub parameters: BTreeMap<String, String>,
 }
 
@@ -175,13 +194,8 @@ pub struct ClusterStatus {
     pub conditions: Vec<Condition>,
     pub image: Option<String>,
     pub pg_data_image_info: Option<ImageInfo>,
-    #[serde(rename = "systemID")]
-    pub system_id: Option<String>,
     pub current_primary: Option<String>,
-    pub instance_names: Vec<String>,
     pub ready_instances: Option<i64>,
-    #[serde(rename = "timelineID")]
-    pub timeline_id: Option<i64>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -198,7 +212,6 @@ pub struct Condition {
     pub kind: String,
     /// `True`, `False` or `Unknown`.
     pub status: String,
-    pub reason: Option<String>,
     pub message: Option<String>,
     pub last_transition_time: Option<Timestamp>,
 }
@@ -215,7 +228,6 @@ pub struct BackupSpec {
     pub cluster: ClusterName,
     /// `barmanObjectStore`, `volumeSnapshot` or `plugin`.
     pub method: Option<String>,
-    pub plugin_configuration: Option<Plugin>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -228,7 +240,6 @@ pub struct ClusterName {
 pub struct BackupStatus {
     pub phase: Option<String>,
     pub backup_id: Option<String>,
-    pub started_at: Option<Timestamp>,
     pub stopped_at: Option<Timestamp>,
     pub server_name: Option<String>,
     pub destination_path: Option<String>,
@@ -246,8 +257,6 @@ pub struct ScheduledBackupSpec {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ScheduledBackupStatus {
-    pub last_check_time: Option<Timestamp>,
-    pub last_schedule_time: Option<Timestamp>,
     pub next_schedule_time: Option<Timestamp>,
     pub error: Option<String>,
 }

@@ -13,8 +13,8 @@ mod source;
 pub mod units;
 
 pub use source::{
-    Archive, Backup, Connection, Credentials, Database, Freshness, FromCluster, KeyFiles, KeyVariables, Objectives, S3, Source,
-    Table, Target, Tls,
+    Archive, Backup, Connection, Credentials, Database, Freshness, FromCluster, KeyFiles, KeyVariables, Objectives, S3,
+    Source, Table, Target, Tls,
 };
 
 use mistakes::Placed;

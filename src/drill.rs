@@ -12,26 +12,30 @@ pub mod restore;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::finding::{Blame, Code, Finding};
-use crate::plan::{self, Plan, signed};
+use crate::plan::{self, OperatorSandbox, Plan, signed};
 use crate::report::text::duration;
 use crate::report::{Report, SCHEMA_VERSION};
+use crate::sandbox::operator::names::Names;
 use crate::sandbox::run_id::new_run_id;
 use crate::sandbox::{KEPT_FOR, Sandbox, Swept, direct, operator};
+use crate::source::cluster::SourceCluster;
 use crate::source::reach::Reach;
 use crate::verdict::{Subject, required, undecided, verdict};
 use evidence::Evidence;
 use progress::{Progress, Step};
 use prove::{End, prove};
 
-/// From the end of a drill's limit until anybody may take its sandbox for a leftover.
-const TEAR_DOWN_MARGIN: SignedDuration = SignedDuration::from_mins(15);
+/// For sweep and tear-down beside the drill's own limit, until anybody may take its sandbox for a leftover.
+const SWEEP_MARGIN: SignedDuration = SignedDuration::from_mins(20);
+/// Leftovers that do not go must not keep the night's drill from running.
+const SWEEP_LIMIT: Duration = Duration::from_mins(4);
 /// However long a drill's limit is.
 const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(31 * 24);
 
@@ -61,13 +65,7 @@ pub async fn run(
     let mut left_behind = Vec::new();
     evidence.extend(reach.findings.iter().cloned());
 
-    for swept in sweep(plan, reach, started_at).await {
-        match swept {
-            Swept::Removed(root) => evidence
-                .add(Finding::note(Code::SandboxLeftBehind, "what a killed drill had left was removed").observed(root)),
-            Swept::Left(reason) => left_behind.push(reason),
-        }
-    }
+    left_behind.extend(sweep_within_limit(plan, reach, cancel, started_at, &mut evidence).await);
     // Named before anything is made, so that tear-down depends on no answer.
     let mut sandbox = match name(plan, reach, options, &run_id, started_at) {
         Ok(sandbox) => sandbox,
@@ -96,14 +94,15 @@ pub async fn run(
                 .hint("give `limits.drill` more time, or a newer backup with less WAL to replay"),
             ),
             None => evidence.add(
-                Finding::not_checked(Code::RunStopped, "the drill was stopped by a signal")
-                    .observed(doing(progress)),
+                Finding::not_checked(Code::RunStopped, "the drill was stopped by a signal").observed(doing(progress)),
             ),
         }
     }
     progress.enter(Step::TearDown);
     if let Some(mut sandbox) = sandbox {
-        evidence.sandbox = sandbox.evidence().await;
+        // Even a failure of ours in here keeps neither tear-down nor report from happening.
+        let seen = AssertUnwindSafe(sandbox.evidence()).catch_unwind().await;
+        evidence.sandbox = seen.unwrap_or_default();
         if options.keep && sandbox.exists() {
             match sandbox.keep(&evidence.superuser, Timestamp::now()) {
                 Ok(command) => {
@@ -113,7 +112,11 @@ pub async fn run(
             }
         } else {
             let began = Instant::now();
-            left_behind.extend(sandbox.tear_down().await);
+            let torn_down = AssertUnwindSafe(sandbox.tear_down()).catch_unwind().await;
+            left_behind.extend(torn_down.unwrap_or_else(|panic| {
+                evidence.add(panicked(panic.as_ref()));
+                vec![format!("what walproof-{run_id} made")]
+            }));
             evidence.phase("tear-down", began);
         }
     }
@@ -147,6 +150,37 @@ pub async fn run(
     }
 }
 
+/// Sweeps before the drill begins, and says what could not be removed.
+async fn sweep_within_limit(
+    plan: &Plan,
+    reach: &Reach,
+    cancel: &CancellationToken,
+    now: Timestamp,
+    evidence: &mut Evidence,
+) -> Vec<String> {
+    let sweeping = AssertUnwindSafe(sweep(plan, reach, now)).catch_unwind();
+    let swept = tokio::select! {
+        swept = tokio::time::timeout(SWEEP_LIMIT, sweeping) => match swept {
+            Ok(Ok(swept)) => swept,
+            Ok(Err(panic)) => {
+                evidence.add(panicked(panic.as_ref()));
+                Vec::new()
+            }
+            Err(_) => vec![Swept::Left(format!("leftovers did not go within {}", duration(signed(SWEEP_LIMIT))))],
+        },
+        () = cancel.cancelled() => Vec::new(),
+    };
+    let mut left = Vec::new();
+    for swept in swept {
+        match swept {
+            Swept::Removed(root) => evidence
+                .add(Finding::note(Code::SandboxLeftBehind, "what a killed drill had left was removed").observed(root)),
+            Swept::Left(reason) => left.push(reason),
+        }
+    }
+    left
+}
+
 /// Removes what killed drills left in the place of this plan's sandboxes.
 async fn sweep(plan: &Plan, reach: &Reach, now: Timestamp) -> Vec<Swept> {
     match (&plan.sandbox, &reach.kubernetes) {
@@ -169,16 +203,26 @@ fn name(
     match (&plan.sandbox, &reach.kubernetes, &reach.source) {
         (plan::Sandbox::Direct(direct), ..) => Ok(Some(Sandbox::Direct(direct::Sandbox::new(direct, run_id)?))),
         (plan::Sandbox::Operator(sandbox), Some(kubernetes), Some(source)) => {
-            let kept = if options.keep { KEPT_FOR } else { SignedDuration::ZERO };
-            let expires = now + signed(plan.limits.drill).min(LONGEST_LIFE) + TEAR_DOWN_MARGIN + kept;
-            let source = format!("{}.{}", source.namespace, source.name);
-            let names = operator::names::Names::new(&sandbox.namespace, run_id, &source, expires);
-            let mut sandbox = operator::Sandbox::new(kubernetes.clone(), names);
-            sandbox.is_kept = options.keep;
+            let names = names(plan, sandbox, source, options, run_id, now);
+            let sandbox = operator::Sandbox::new(kubernetes.clone(), names, options.keep);
             Ok(Some(Sandbox::Operator(Box::new(sandbox))))
         }
         (plan::Sandbox::Operator(_), ..) => Ok(None),
     }
+}
+
+/// What a run calls its objects in Kubernetes, and until when they are its own.
+pub fn names(
+    plan: &Plan,
+    sandbox: &OperatorSandbox,
+    source: &SourceCluster,
+    options: &Options,
+    run_id: &str,
+    now: Timestamp,
+) -> Names {
+    let kept = if options.keep { KEPT_FOR } else { SignedDuration::ZERO };
+    let expires = now + signed(plan.limits.drill).min(LONGEST_LIFE) + SWEEP_MARGIN + kept;
+    Names::new(&sandbox.namespace, run_id, &format!("{}.{}", source.namespace, source.name), expires)
 }
 
 /// What a run that ends early was about to do, and what it saw last.

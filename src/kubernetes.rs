@@ -51,13 +51,15 @@ pub struct ApiError {
 pub enum ApiErrorKind {
     /// The API server answered that there is no such object.
     Absent,
+    /// The API server does not know us.
+    Unauthorized,
     /// Our identity lacks the permission, or a quota or policy forbids it.
     Forbidden,
     /// An object of this name is there already, or its UID is another.
     Conflict,
     /// The API server or an admission webhook refused the object as it is.
     Invalid,
-    /// No answer, or a broken one. What was to be made may exist.
+    /// No answer, a broken one, or one that says to come again (429, 5xx). What was to be made may exist.
     Unreachable,
     /// Any other refusal.
     Refused,
@@ -68,9 +70,14 @@ impl ApiError {
     pub fn hint(&self) -> &'static str {
         match self.kind {
             ApiErrorKind::Absent => "is its name and namespace right?",
-            ApiErrorKind::Forbidden => "docs/kubernetes.md lists every permission of the drill; the message names the one",
+            ApiErrorKind::Unauthorized => "is the token or certificate of KUBECONFIG still valid?",
+            ApiErrorKind::Forbidden => {
+                "docs/kubernetes.md lists every permission of the drill; the message names the one"
+            }
             ApiErrorKind::Conflict => "another run made an object of this name; run the drill again",
-            ApiErrorKind::Invalid => "`walproof drill --plan` prints the object; the message says what is wrong with it",
+            ApiErrorKind::Invalid => {
+                "`walproof drill --plan` prints the object; the message says what is wrong with it"
+            }
             ApiErrorKind::Unreachable => "does the API server answer from here (KUBECONFIG, network policy)?",
             ApiErrorKind::Refused => "see the API server's own log for this request",
         }
@@ -79,12 +86,13 @@ impl ApiError {
     fn new(doing: &str, error: &kube::Error) -> Self {
         let (kind, reason) = match error {
             kube::Error::Api(status) => {
-                let kind = match (status.code, status.reason.as_str()) {
-                    (404, _) => ApiErrorKind::Absent,
-                    (401 | 403, _) => ApiErrorKind::Forbidden,
-                    (409, _) => ApiErrorKind::Conflict,
-                    (400 | 422, _) => ApiErrorKind::Invalid,
-                    (429 | 500.., _) => ApiErrorKind::Unreachable,
+                let kind = match status.code {
+                    404 => ApiErrorKind::Absent,
+                    401 => ApiErrorKind::Unauthorized,
+                    403 => ApiErrorKind::Forbidden,
+                    409 => ApiErrorKind::Conflict,
+                    400 | 422 => ApiErrorKind::Invalid,
+                    429 | 500.. => ApiErrorKind::Unreachable,
                     _ => ApiErrorKind::Refused,
                 };
                 (kind, format!("{} ({})", status.message, status.code))
@@ -117,13 +125,20 @@ impl Kubernetes {
     /// Asks who `client` is.
     pub async fn with_client(client: Client) -> Result<Self, ApiError> {
         let reviews: Api<SelfSubjectReview> = Api::all(client.clone());
-        let review = ask("ask the API server who we are", reviews.create(&PostParams::default(), &SelfSubjectReview::default())).await?;
+        let review =
+            ask("ask the API server who we are", reviews.create(&PostParams::default(), &SelfSubjectReview::default()))
+                .await?;
         let user = review.status.and_then(|status| status.user_info).unwrap_or_default();
         let extra = |key: &str| user.extra.as_ref()?.get(key)?.first().cloned();
         let name = user.username.unwrap_or_default();
         // A token bound to a pod says so; nothing needs to be read for that.
-        let namespace = name.strip_prefix("system:serviceaccount:").and_then(|rest| Some(rest.split_once(':')?.0.to_owned()));
-        let pod = match (namespace, extra("authentication.kubernetes.io/pod-name"), extra("authentication.kubernetes.io/pod-uid")) {
+        let namespace =
+            name.strip_prefix("system:serviceaccount:").and_then(|rest| Some(rest.split_once(':')?.0.to_owned()));
+        let pod = match (
+            namespace,
+            extra("authentication.kubernetes.io/pod-name"),
+            extra("authentication.kubernetes.io/pod-uid"),
+        ) {
             (Some(namespace), Some(name), Some(uid)) => Some(PodIdentity { namespace, name, uid }),
             _ => None,
         };
@@ -152,7 +167,12 @@ pub async fn get<K>(api: &Api<K>, doing: &str, name: &str) -> Result<Option<K>, 
 where
     K: Clone + DeserializeOwned + Debug,
 {
-    ask(doing, api.get_opt(name)).await
+    match ask(doing, api.get(name)).await {
+        Ok(object) => Ok(Some(object)),
+        // A kind that this cluster does not know is absent too; its answer has no reason that a client would know.
+        Err(error) if error.kind == ApiErrorKind::Absent => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// All objects that `labels` selects; everything when it is empty.

@@ -21,7 +21,9 @@ pub enum LogFormat {
 
 /// Starts logging. `RUST_LOG` filters; unset, a terminal shows warnings (the progress line tells the rest), a log info.
 pub fn init(format: LogFormat) {
-    let default = if std::io::stderr().is_terminal() { "warn" } else { "walproof=info,warn" };
+    // kube's warnings quote whole answers, which may be Secrets.
+    let default =
+        if std::io::stderr().is_terminal() { "warn,kube_client=error" } else { "walproof=info,warn,kube_client=error" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A second call, as in tests, changes nothing.

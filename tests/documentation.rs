@@ -276,13 +276,17 @@ fn assert_contains(new: &Value, old: &Value, place: &str) {
 
 #[test]
 fn the_roles_grant_exactly_what_the_drill_uses() {
-    for (file, place) in [("source.yaml", Place::Source), ("sandbox.yaml", Place::Sandbox)] {
-        let text = read(&format!("docs/kubernetes/{file}"));
+    for (file, place) in
+        [("source.yaml", Place::Source), ("sandbox.yaml", Place::Sandbox), ("identity.yaml", Place::Job)]
+    {
+        let text = read(format!("docs/kubernetes/{file}"));
         let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
         let mut granted = BTreeSet::new();
-        for rule in documents.iter().filter(|document| document["kind"] == "Role").flat_map(|role| {
-            role["rules"].as_array().expect("a Role has rules")
-        }) {
+        for rule in documents
+            .iter()
+            .filter(|document| document["kind"] == "Role")
+            .flat_map(|role| role["rules"].as_array().expect("a Role has rules"))
+        {
             let list = |key: &str| -> Vec<String> { serde_json::from_value(rule[key].clone()).unwrap() };
             for group in list("apiGroups") {
                 for resource in list("resources") {

@@ -9,8 +9,8 @@ use crate::finding::{Blame, Code, Finding};
 use crate::plan::Plan;
 use crate::probe::tables::{Comparison, TableResult};
 use crate::report::text;
-use crate::sandbox::operator::evidence::SandboxEvidence;
 use crate::report::{BaselineSummary, InventorySummary, Phase, Restore, TABLES_KEPT};
+use crate::sandbox::operator::evidence::SandboxEvidence;
 use crate::source::baseline::Baseline;
 
 #[derive(Debug, Default)]

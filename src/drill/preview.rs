@@ -2,24 +2,24 @@
 
 use std::path::Path;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::Options;
 use super::prove::document;
 use super::restore::operator::sizes;
 use crate::archive::inventory::{Depth, Inventory};
 use crate::archive::store::Store;
-use crate::check;
 use crate::finding::Finding;
 use crate::plan::{self, DirectSandbox, OperatorSandbox, Plan, Target, signed};
 use crate::report::text;
 use crate::sandbox::direct::binaries;
 use crate::sandbox::operator::manifest::{self, Manifest};
-use crate::sandbox::operator::names::Names;
 use crate::sandbox::operator::{app, network, permission};
 use crate::sandbox::run_id::new_run_id;
 use crate::source::cluster::SourceCluster;
 use crate::source::reach::Reach;
 use crate::target::{self, Choice};
+use crate::{check, drill};
 
 /// Lists the archive and chooses as the drill would; reads the source's database never.
 pub async fn preview(plan: &Plan, reach: &Reach, baseline: Option<&Path>) -> Result<String, Box<Finding>> {
@@ -97,18 +97,12 @@ fn objects(
     now: Timestamp,
 ) -> Result<Vec<Manifest>, Box<Finding>> {
     let sizes = sizes(source, sandbox, inventory, choice)?;
-    let expires = now.checked_add(SignedDuration::from_hours(4)).unwrap_or(now);
-    let names = Names::new(
-        &sandbox.namespace,
-        &new_run_id(now),
-        &format!("{}.{}", source.namespace, source.name),
-        expires,
-    );
+    let names = drill::names(plan, sandbox, source, &Options::default(), &new_run_id(now), now);
     let mut objects = vec![manifest::owner(&names, None), network::manifest(source, sandbox, &names, None)];
     objects.push(manifest::store_secret(source, &names, None));
     objects.extend(manifest::object_store(source, &names, None));
     objects.push(manifest::cluster(source, sandbox, &sizes, choice, &names, None));
-    if let plan::Sandbox::Operator(OperatorSandbox { app: Some(app), .. }) = &plan.sandbox {
+    if let Some(app) = &sandbox.app {
         objects.push(app::manifest(source, app, &names, None));
     }
     Ok(objects)

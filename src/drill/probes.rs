@@ -38,6 +38,12 @@ pub async fn probe(
     let size = inventory.wal.segment_size;
     let unreadable = unreadable(sandbox, size);
     let stop = recovery::judge(&recovery.stop, choice, baseline, size, unreadable.as_ref());
+    let stop = match sandbox {
+        Sandbox::Operator(sandbox) if choice.stop == Stop::EndOfArchive => {
+            by_the_operator(stop, sandbox.log_is_whole())
+        }
+        _ => stop,
+    };
     let stopped_well = stop.outcome == Outcome::Passed;
     evidence.add(stop);
     if let Some(restore) = &mut evidence.restore {
@@ -58,7 +64,7 @@ pub async fn probe(
         return evidence
             .add(Finding::not_checked(Code::TableRowCount, summary).hint("the target `baseline` compares exactly"));
     }
-    evidence.add(objects::probe(&client, baseline).await);
+    evidence.add(objects::probe(&client, baseline, choice.stop == Stop::BeforeLsn(baseline.lsn)).await);
     let missing = match recovery.next_xid_unknown.filter(|_| choice.short_of_baseline) {
         // With the LSN reached nothing can be missing; here only the copy's first own transaction can tell.
         Some(reason) => {
@@ -81,6 +87,22 @@ pub async fn probe(
         ));
     }
     compare(baseline, choice, recovery.next_xid, sandbox, evidence).await;
+}
+
+/// Without a target, damage only shows in the log; and one attempt of the operator's may have been given a segment that
+/// was not complete yet, so its complaint alone blames nobody.
+fn by_the_operator(stop: Finding, log_is_whole: bool) -> Finding {
+    match stop.outcome {
+        Outcome::Passed if !log_is_whole => {
+            Finding::not_checked(Code::RecoveryStop, "the recovery's log could not be read to its end")
+                .observed(stop.summary)
+                .hint("run the drill again; the target `baseline` does not depend on the log")
+        }
+        Outcome::Failed if stop.blame == Some(Blame::Backups) && stop.object.is_some() => {
+            Finding { blame: Some(Blame::Unknown), ..stop }
+        }
+        _ => stop,
+    }
 }
 
 async fn compare(baseline: &Baseline, choice: &Choice, next_xid: u64, sandbox: &Sandbox, evidence: &mut Evidence) {

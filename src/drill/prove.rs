@@ -23,8 +23,8 @@ use crate::report::text::count;
 use crate::sandbox::Sandbox;
 use crate::sandbox::operator::app;
 use crate::source::baseline::{Baseline, NotCaptured};
-use crate::source::gates::{self, WriteAccess};
 use crate::source::capture;
+use crate::source::gates::{self, WriteAccess};
 use crate::source::reach::Reach;
 use crate::target::{self, Choice};
 

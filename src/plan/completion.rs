@@ -245,14 +245,11 @@ fn sandbox(config: &Config, source: &config::Source, mistakes: &mut Mistakes) ->
     }
 }
 
-fn operator_sandbox(
-    operator: &config::Operator,
-    source: &config::Source,
-    mistakes: &mut Mistakes,
-) -> OperatorSandbox {
+fn operator_sandbox(operator: &config::Operator, source: &config::Source, mistakes: &mut Mistakes) -> OperatorSandbox {
     check_name("namespace", &operator.namespace, mistakes);
     if source.namespace.as_ref().is_some_and(|namespace| namespace.value == operator.namespace.value) {
-        let message = format!("`namespace`: `{}` is the source's own; a sandbox needs another", operator.namespace.value);
+        let message =
+            format!("`namespace`: `{}` is the source's own; a sandbox needs another", operator.namespace.value);
         mistakes.add(operator.namespace.place, message);
     }
     if !matches!(source.archive, config::Archive::FromCluster(_)) {

@@ -9,16 +9,8 @@ const QUESTION: &str = "SELECT current_setting('archive_mode'), current_setting(
     (SELECT count(*)::int8 FROM pg_stat_wal_receiver WHERE pid IS NOT NULL), current_setting('shared_preload_libraries')";
 
 /// Libraries that, once preloaded, do something by themselves: run jobs, copy data, connect to other servers.
-const SCHEDULERS: [&str; 8] = [
-    "bgw_replstatus",
-    "pg_cron",
-    "pg_failover_slots",
-    "pg_partman_bgw",
-    "pg_squeeze",
-    "pglogical",
-    "pg_net",
-    "spock",
-];
+const SCHEDULERS: [&str; 8] =
+    ["bgw_replstatus", "pg_cron", "pg_failover_slots", "pg_partman_bgw", "pg_squeeze", "pglogical", "pg_net", "spock"];
 
 /// True for a library that starts jobs of its own when it is preloaded.
 pub fn is_scheduler(library: &str) -> bool {

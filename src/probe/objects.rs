@@ -20,20 +20,21 @@ pub struct Objects {
     pub databases: BTreeMap<String, u32>,
 }
 
-/// Reads and judges. The copy must hold everything that the baseline shows.
-pub async fn probe(client: &Client, baseline: &Baseline) -> Finding {
+/// Reads and judges. `is_at_baseline` says that recovery stopped at the baseline's own LSN: only then must the copy hold
+/// everything that the baseline shows; at another place a role may have come or gone.
+pub async fn probe(client: &Client, baseline: &Baseline, is_at_baseline: bool) -> Finding {
     let list = async |sql: &str| -> Result<BTreeMap<String, u32>, tokio_postgres::Error> {
         Ok(client.query(sql, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
     };
     let roles = list("SELECT rolname::text, oid FROM pg_roles").await;
     let databases = list("SELECT datname::text, oid FROM pg_database").await;
     match (roles, databases) {
-        (Ok(roles), Ok(databases)) => judge(baseline, &Objects { roles, databases }),
+        (Ok(roles), Ok(databases)) => judge(baseline, &Objects { roles, databases }, is_at_baseline),
         (Err(error), _) | (_, Err(error)) => not_asked(Code::ServerObjects, &error),
     }
 }
 
-pub fn judge(baseline: &Baseline, restored: &Objects) -> Finding {
+pub fn judge(baseline: &Baseline, restored: &Objects, is_at_baseline: bool) -> Finding {
     let roles = baseline.server.roles.iter().map(|role| ("role", &role.name, role.oid, &restored.roles));
     let databases = baseline.databases.iter().map(|found| ("database", &found.name, found.oid, &restored.databases));
     let mut wrong = Vec::new();
@@ -47,14 +48,22 @@ pub fn judge(baseline: &Baseline, restored: &Objects) -> Finding {
         }
     }
     if wrong.is_empty() {
-        let summary = format!("{} are the source's own, by OID", count(compared, "role or database", "roles and databases"));
+        let summary =
+            format!("{} are the source's own, by OID", count(compared, "role or database", "roles and databases"));
         return Finding::passed(Code::ServerObjects, summary);
     }
     let more = wrong.len().saturating_sub(NAMED);
     wrong.truncate(NAMED);
     let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+    let observed = wrong.join("; ") + &more;
+    if !is_at_baseline {
+        let summary = "roles or databases differ from the baseline's, at whose LSN recovery did not stop";
+        return Finding::note(Code::ServerObjects, summary)
+            .observed(observed)
+            .hint("the target `baseline` compares exactly");
+    }
     Finding::failed(Code::ServerObjects, Blame::Backups, "roles or databases of the source are not in the backup")
         .expected("every role and database of the baseline, with its OID")
-        .observed(wrong.join("; ") + &more)
+        .observed(observed)
         .hint("the backup is not what the source held: make a new base backup, keep this one for analysis")
 }

@@ -186,8 +186,9 @@ mod tests {
     #[test]
     fn a_transaction_of_the_wal_belongs_to_the_newest_possible_epoch() {
         assert_eq!(widen(731, 773), 731);
-        assert_eq!(widen(731, (5 << 32) | 773), (5 << 32) | 731);
-        assert_eq!(widen(u32::MAX, (5 << 32) | 3), (4 << 32) | u64::from(u32::MAX));
+        let epoch = 5 << 32;
+        assert_eq!(widen(731, epoch + 773), epoch + 731);
+        assert_eq!(widen(u32::MAX, (5 << 32) + 3), (4 << 32) + u64::from(u32::MAX));
     }
 
     #[test]

@@ -2,12 +2,17 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use secrecy::SecretString;
 
 use crate::cnpg::{self, BARMAN_CLOUD_PLUGIN, BarmanObjectStore, Cluster, ObjectStore, Plugin, SecretKey};
 use crate::finding::{Blame, Code, Finding};
 use crate::kubernetes::{self, ApiError, Kubernetes};
-use crate::plan::{ArchiveLocation, Authority, Credentials, FromCluster, REGION_OF_OTHER_STORES, bucket_and_path};
+use crate::plan::{
+    ArchiveLocation, Authority, Credentials, FromCluster, OperatorSandbox, REGION_OF_OTHER_STORES, bucket_and_path,
+};
 
 /// What a drill needs to know of its source before it asks anything else.
 #[derive(Debug, Clone)]
@@ -21,6 +26,8 @@ pub struct SourceCluster {
     pub store: BarmanObjectStore,
     /// The plugin's settings for its sidecar, in the form of the `ObjectStore`.
     pub sidecar: Option<serde_json::Value>,
+    /// The name of the plugin's `ObjectStore`.
+    pub object_store: Option<String>,
     /// The archive's directory in the store.
     pub server_name: String,
     /// Of the store's endpoint.
@@ -62,25 +69,37 @@ impl SourceCluster {
         running.or(wanted).or(self.cluster.spec.image_name.as_deref())
     }
 
+    /// The image that the sandbox runs: the override, else production's.
+    pub fn image_for<'a>(&'a self, sandbox: &'a OperatorSandbox) -> Option<&'a str> {
+        sandbox.image_override.as_deref().or(self.image())
+    }
+
+    /// The major version of PostgreSQL that production runs.
+    pub fn major(&self) -> Option<u32> {
+        self.cluster.status.as_ref()?.pg_data_image_info.as_ref()?.major_version
+    }
+
     /// Looks the `Cluster` up, and everything that it names.
     pub async fn read(kubernetes: &Kubernetes, from: &FromCluster) -> Result<Self, Box<Finding>> {
         let cluster = read_cluster(kubernetes, from).await?;
         let text = format!("{}/{}", from.namespace, from.cluster);
-        let (method, store, sidecar, server_name) = archive_of(kubernetes, from, &cluster, &text).await?;
+        let Archive { method, store, sidecar, object_store, server_name } =
+            archive_of(kubernetes, from, &cluster, &text).await?;
         supported(&store, &text)?;
 
         let secrets: Api<Secret> = Api::namespaced(kubernetes.client.clone(), &from.namespace);
-        let authority = match &store.endpoint_ca {
-            Some(reference) => Some(read_key(&secrets, reference).await.map_err(|reason| {
-                Box::new(
-                    Finding::not_checked(Code::CredentialsUnusable, "the authority of the store's endpoint cannot be read")
-                        .of(&reference.name)
-                        .observed(reason)
-                        .hint("grant `get` on this Secret by name: docs/kubernetes.md"),
-                )
-            })?),
-            None => None,
-        };
+        let authority =
+            match &store.endpoint_ca {
+                Some(reference) => {
+                    let pem = read_key(&secrets, reference).await;
+                    // The S3 client would panic on what is no certificate.
+                    let pem = pem.and_then(|pem| certificates(&pem, reference).map(|()| pem));
+                    Some(pem.map_err(|reason| {
+                        Box::new(unusable("the authority of the store's endpoint", reference, reason))
+                    })?)
+                }
+                None => None,
+            };
         let production_key = production_key(&secrets, &store).await;
         let (key, credentials) = match (&from.credentials, &production_key) {
             (Some(configured), _) => (KeyOrigin::Configured, configured.clone()),
@@ -96,11 +115,9 @@ impl SourceCluster {
             }
         };
         let region = match store.s3_credentials.as_ref().and_then(|credentials| credentials.region.as_ref()) {
-            Some(reference) => read_key(&secrets, reference)
+            Some(reference) => read_text(&secrets, reference)
                 .await
-                .ok()
-                .and_then(|region| String::from_utf8(region).ok())
-                .map_or_else(|| REGION_OF_OTHER_STORES.to_owned(), |region| region.trim().to_owned()),
+                .map_err(|reason| Box::new(unusable("the region of the store", reference, reason)))?,
             None => REGION_OF_OTHER_STORES.to_owned(),
         };
         let (bucket, path) = bucket_and_path(&store.destination_path).map_err(|reason| {
@@ -122,6 +139,7 @@ impl SourceCluster {
             method,
             store,
             sidecar,
+            object_store,
             server_name,
             authority,
             location,
@@ -153,7 +171,14 @@ fn unreadable(text: &str, error: &ApiError) -> Finding {
         .hint(error.hint())
 }
 
-type ArchiveOf = (Method, BarmanObjectStore, Option<serde_json::Value>, String);
+/// How and where the source archives, as its objects say.
+struct Archive {
+    method: Method,
+    store: BarmanObjectStore,
+    sidecar: Option<serde_json::Value>,
+    object_store: Option<String>,
+    server_name: String,
+}
 
 /// Which store the `Cluster` archives to, by which method, and under which name.
 async fn archive_of(
@@ -161,7 +186,7 @@ async fn archive_of(
     from: &FromCluster,
     cluster: &Cluster,
     text: &str,
-) -> Result<ArchiveOf, Box<Finding>> {
+) -> Result<Archive, Box<Finding>> {
     let enabled = |plugin: &&Plugin| plugin.enabled != Some(false);
     let plugin = cluster.spec.plugins.iter().filter(enabled).find(|plugin| plugin.name == BARMAN_CLOUD_PLUGIN);
     if let Some(plugin) = plugin {
@@ -180,20 +205,20 @@ async fn archive_of(
             ));
         };
         let server_name = plugin.parameters.get("serverName").cloned().unwrap_or_else(|| from.cluster.clone());
-        return Ok((
-            Method::Plugin,
-            store.spec.configuration,
-            store.spec.instance_sidecar_configuration,
+        return Ok(Archive {
+            method: Method::Plugin,
+            store: store.spec.configuration,
+            sidecar: store.spec.instance_sidecar_configuration,
+            object_store: Some(name.clone()),
             server_name,
-        ));
+        });
     }
     let backup = cluster.spec.backup.as_ref();
     if let Some(store) = backup.and_then(|backup| backup.barman_object_store.clone()) {
         let server_name = store.server_name.clone().unwrap_or_else(|| from.cluster.clone());
-        return Ok((Method::InTree, store, None, server_name));
+        return Ok(Archive { method: Method::InTree, store, sidecar: None, object_store: None, server_name });
     }
-    let others: Vec<&str> =
-        cluster.spec.plugins.iter().filter(enabled).map(|plugin| plugin.name.as_str()).collect();
+    let others: Vec<&str> = cluster.spec.plugins.iter().filter(enabled).map(|plugin| plugin.name.as_str()).collect();
     let what = if backup.is_some_and(|backup| backup.volume_snapshot.is_some()) {
         "volume snapshots alone, without an archive of WAL in an object store".to_owned()
     } else if others.is_empty() {
@@ -221,6 +246,27 @@ fn supported(store: &BarmanObjectStore, text: &str) -> Result<(), Box<Finding>> 
     Err(Box::new(not_supported(text, what.to_owned())))
 }
 
+/// For a Secret beside the access key that talking to the store takes.
+fn unusable(what: &str, reference: &SecretKey, reason: String) -> Finding {
+    Finding::not_checked(Code::CredentialsUnusable, format!("{what} cannot be used"))
+        .of(&reference.name)
+        .observed(reason)
+        .hint("grant `get` on this Secret by name (docs/kubernetes.md), or correct what it holds")
+}
+
+/// Refuses what a client cannot take for the authority of a certificate.
+fn certificates(pem: &[u8], reference: &SecretKey) -> Result<(), String> {
+    let SecretKey { name, key } = reference;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let added = certificate
+            .map_err(|error| error.to_string())
+            .and_then(|certificate| roots.add(certificate).map_err(|error| error.to_string()));
+        added.map_err(|error| format!("key {key} of Secret {name} holds a broken certificate: {error}"))?;
+    }
+    if roots.is_empty() { Err(format!("key {key} of Secret {name} holds no certificate in PEM")) } else { Ok(()) }
+}
+
 fn not_supported(text: &str, what: String) -> Finding {
     Finding::not_checked(Code::SourceNotSupported, "walproof does not support the way this source archives yet")
         .of(text)
@@ -233,10 +279,7 @@ async fn production_key(secrets: &Api<Secret>, store: &BarmanObjectStore) -> Res
     let credentials = store.s3_credentials.as_ref().ok_or("the store has no `s3Credentials`")?;
     let part = async |reference: &Option<SecretKey>, name: &str| -> Result<SecretString, String> {
         let reference = reference.as_ref().ok_or(format!("`s3Credentials` names no {name}"))?;
-        let value = read_key(secrets, reference).await?;
-        let value = String::from_utf8(value)
-            .map_err(|_| format!("key {} of Secret {} is not text", reference.key, reference.name))?;
-        Ok(value.trim().to_owned().into())
+        Ok(read_text(secrets, reference).await?.into())
     };
     Ok(Credentials::Keys {
         access_key_id: part(&credentials.access_key_id, "accessKeyId").await?,
@@ -246,6 +289,14 @@ async fn production_key(secrets: &Api<Secret>, store: &BarmanObjectStore) -> Res
             None => None,
         },
     })
+}
+
+/// As [`read_key`], without the space around it.
+async fn read_text(secrets: &Api<Secret>, reference: &SecretKey) -> Result<String, String> {
+    let value = read_key(secrets, reference).await?;
+    let value = String::from_utf8(value)
+        .map_err(|_| format!("key {} of Secret {} is not text", reference.key, reference.name))?;
+    Ok(value.trim().to_owned())
 }
 
 /// The value under one key of a Secret. The reason never holds it.
@@ -258,4 +309,25 @@ async fn read_key(secrets: &Api<Secret>, reference: &SecretKey) -> Result<Vec<u8
         .map(|value| value.0)
         .filter(|value| !value.is_empty())
         .ok_or_else(|| format!("the Secret {} has nothing under {}", reference.name, reference.key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_that_is_no_certificate_is_named_before_a_client_sees_it() {
+        let reference = SecretKey { name: "minio-ca".to_owned(), key: "ca.crt".to_owned() };
+        let pem = |body: &str| format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
+        for (name, content, expected) in [
+            ("nothing", String::new(), "holds no certificate in PEM"),
+            ("binary", "0\u{82}".to_owned(), "holds no certificate in PEM"),
+            ("no base64", pem("%%%"), "holds a broken certificate: "),
+            ("not a certificate", pem("AAAA"), "holds a broken certificate: "),
+            ("cut", pem("AAAA").replace("-----END CERTIFICATE-----", ""), "holds a broken certificate: "),
+        ] {
+            let reason = certificates(content.as_bytes(), &reference).expect_err(name);
+            assert!(reason.starts_with(&format!("key ca.crt of Secret minio-ca {expected}")), "{name}: {reason}");
+        }
+    }
 }

@@ -5,8 +5,6 @@
 mod access;
 mod backups;
 mod credentials;
-#[cfg(test)]
-pub mod fixture;
 mod image;
 mod namespace;
 mod needs;

@@ -5,6 +5,9 @@ pub mod baseline;
 pub mod capture;
 pub mod cluster;
 mod count;
+pub mod endpoint;
+#[cfg(test)]
+pub mod fixture;
 pub mod gates;
 mod holder;
 pub mod reach;

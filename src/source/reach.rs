@@ -3,7 +3,7 @@
 
 use super::cluster::SourceCluster;
 use crate::archive::store::Store;
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::finding::{Blame, Code, Finding};
 use crate::kubernetes::Kubernetes;
 use crate::plan::{Archive, FromCluster, Plan};
@@ -31,7 +31,7 @@ impl Reach {
                 Ok(Self { archive, store: Some(store), kubernetes: None, source: None, findings: Vec::new() })
             }
             Archive::FromCluster(from) => match Kubernetes::connect(impersonated).await {
-                Ok(kubernetes) => Self::through(plan, from, kubernetes).await,
+                Ok(kubernetes) => Ok(Self::through(from, kubernetes).await),
                 Err(error) => {
                     let finding = Finding::failed(
                         Code::KubernetesUnreachable,
@@ -39,34 +39,39 @@ impl Reach {
                         "the Kubernetes API could not be asked",
                     );
                     let finding = finding.observed(error.to_string()).hint(error.hint());
-                    Ok(Self::nothing(plan, None, finding))
+                    Ok(Self::nothing(from, None, finding))
                 }
             },
         }
     }
 
     /// As [`Reach::of`], by a connection to the API server that is there already.
-    pub async fn through(plan: &Plan, from: &FromCluster, kubernetes: Kubernetes) -> Result<Self, Error> {
+    pub async fn through(from: &FromCluster, kubernetes: Kubernetes) -> Self {
         match SourceCluster::read(&kubernetes, from).await {
             Ok(source) => {
-                let store = Store::open(&source.location).await?;
-                Ok(Self {
+                let store = match Store::open(&source.location).await {
+                    Ok(store) => store,
+                    Err(error) => {
+                        let finding = Finding::not_checked(Code::CredentialsUnusable, "the store cannot be talked to")
+                            .of(source.text())
+                            .observed(chain(&error));
+                        return Self::nothing(from, Some(kubernetes), finding);
+                    }
+                };
+                Self {
                     archive: store.url(),
                     store: Some(store),
                     kubernetes: Some(kubernetes),
                     source: Some(source),
                     findings: Vec::new(),
-                })
+                }
             }
-            Err(finding) => Ok(Self::nothing(plan, Some(kubernetes), *finding)),
+            Err(finding) => Self::nothing(from, Some(kubernetes), *finding),
         }
     }
 
-    fn nothing(plan: &Plan, kubernetes: Option<Kubernetes>, finding: Finding) -> Self {
-        let archive = match &plan.archive {
-            Archive::S3(location) => format!("s3://{}", location.bucket),
-            Archive::FromCluster(from) => format!("of Cluster {}/{}", from.namespace, from.cluster),
-        };
+    fn nothing(from: &FromCluster, kubernetes: Option<Kubernetes>, finding: Finding) -> Self {
+        let archive = format!("of Cluster {}/{}", from.namespace, from.cluster);
         Self { archive, store: None, kubernetes, source: None, findings: vec![finding] }
     }
 }

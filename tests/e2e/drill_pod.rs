@@ -1,5 +1,5 @@
-//! One drill in the cluster: the pod that docs/kubernetes/drill.yaml describes, with the image under test and a case's own
-//! configuration. A pod that cannot start fails its case with its events.
+//! One drill in the cluster: the pod that docs/kubernetes/drill.yaml describes, with the image under test and a case's
+//! own configuration. A pod that cannot start fails its case with its events.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
@@ -54,7 +54,8 @@ impl Drill {
         Self { source, configuration, environment: Vec::new(), is_idle: false, shares_processes: false }
     }
 
-    /// Sets one value of the configuration by its JSON pointer (`/sources/0/target`), making what is missing on the way.
+    /// Sets one value of the configuration by its JSON pointer (`/sources/0/target`), making what is missing on the
+    /// way.
     #[must_use]
     pub fn set(mut self, pointer: &str, value: Value) -> Self {
         let mut place = &mut self.configuration;

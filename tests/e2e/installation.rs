@@ -1,5 +1,6 @@
-//! walproof as docs/kubernetes installs it: the manifests as they are, but for the placeholders that every user replaces,
-//! and the secrets that docs/kubernetes.md tells a user to make. Done once for all cases, and left for the next run.
+//! walproof as docs/kubernetes installs it: the manifests as they are, but for the placeholders that every user
+//! replaces, and the secrets that docs/kubernetes.md tells a user to make. Done once for all cases, and left for the
+//! next run.
 
 use std::sync::OnceLock;
 

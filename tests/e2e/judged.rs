@@ -15,8 +15,8 @@ impl Judged {
         self.find_report().unwrap_or_else(|| panic!("no report\n{self}"))
     }
 
-    /// From the line that is `{` to the line that is `}`. A pod's log puts lines of stderr between them, which are never
-    /// indented.
+    /// From the line that is `{` to the line that is `}`. A pod's log puts lines of stderr between them, which are
+    /// never indented.
     fn find_report(&self) -> Option<Value> {
         let lines: Vec<&str> = self.log.lines().filter(|line| line.starts_with([' ', '{', '}'])).collect();
         let first = lines.iter().rposition(|line| *line == "{")?;

@@ -1,5 +1,5 @@
-//! kubectl as a subprocess, bounded in time. What it refuses is a panic with its words; what a case applies goes with the
-//! value that stands for it.
+//! kubectl as a subprocess, bounded in time. What it refuses is a panic with its words; what a case applies goes with
+//! the value that stands for it.
 
 use std::io::Write;
 use std::process::Command;

@@ -1,6 +1,7 @@
-//! The drill on a real Kubernetes with CloudNativePG and MinIO, any that KUBECONFIG leads to and that has the sources of
-//! the lab. It runs there as docs/kubernetes installs it: as its own service account, with exactly those permissions. One
-//! case a file; the list below is the promise. `make e2e` runs them one after another, the audit log's last.
+//! The drill on a real Kubernetes with CloudNativePG and MinIO, any that KUBECONFIG leads to and that has the sources
+//! of the lab. It runs there as docs/kubernetes installs it: as its own service account, with exactly those
+//! permissions. One case a file; the list below is the promise. `make e2e` runs them one after another, the audit log's
+//! last.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stderr, reason = "a guard that cannot clean up can only say so")]
 

@@ -4,7 +4,8 @@ use crate::drill_pod::Drill;
 use crate::source::PLUGIN;
 use crate::{installation, kubectl};
 
-/// The minor versions whose earlier patches end a plugin's recovery at the base backup's timeline: facts of CloudNativePG
+/// The minor versions whose earlier patches end a plugin's recovery at the base backup's timeline: facts of
+/// CloudNativePG
 /// #10818, fixed in 1.28.4, 1.29.2 and 1.30.0.
 const FIXED: [(u32, u32); 2] = [(28, 4), (29, 2)];
 

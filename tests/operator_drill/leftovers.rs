@@ -1,12 +1,10 @@
 //! What killed drills leave, and who may remove it.
 
-use std::time::Duration;
-
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use walproof::verdict::Verdict;
 
-use super::support::kubernetes::{Api, Key, POD, RELEASE, SANDBOX};
+use super::support::kubernetes::{Api, Key, POD, RELEASE, SANDBOX, UNDER_WAY};
 use super::trial::{Site, alone, at_once, cluster, drill, drilled, left};
 
 /// Kills a drill while the request of this number is under way: no tear-down, no report.
@@ -19,7 +17,7 @@ async fn killed(api: &Api, number: usize) {
         _ = reached => {}
     }
     // What was under way is carried out.
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    tokio::time::sleep(2 * UNDER_WAY).await;
 }
 
 /// The number of the first request that makes a Cluster.

@@ -78,7 +78,7 @@ pub fn cluster(steps: usize) -> Api {
     api.controllers(|controllers| {
         controllers.pace = steps;
         controllers.server = Some(server);
-        let log = "store open HTTP/1.1 403\nproduction timeout\n".to_owned();
+        let log = "store open HTTP/1.1 403\nproduction timeout\nstray timeout\n".to_owned();
         controllers.endings.insert("-network".to_owned(), Ending { exit_code: 0, log });
     });
     api
@@ -88,7 +88,7 @@ pub fn cluster(steps: usize) -> Api {
 pub async fn drill(api: &Api, plan: &Plan, cancel: &CancellationToken) -> Option<Report> {
     let kubernetes = Kubernetes::with_client(api.client()).await.ok()?;
     let Archive::FromCluster(from) = &plan.archive else { panic!("{:?}", plan.archive) };
-    let reach = Reach::through(plan, from, kubernetes).await.unwrap();
+    let reach = Reach::through(from, kubernetes).await;
     let options = Options { baseline: Some(Prepared::get().baseline()), ..Options::default() };
     Some(drill::run(plan, &reach, &options, &Arc::new(Progress::default()), cancel).await)
 }

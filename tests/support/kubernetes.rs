@@ -40,6 +40,9 @@ pub const SOURCE: &str = "postgres";
 pub const SANDBOX: &str = "postgres-restore-test";
 /// The drill's pod.
 pub const POD: &str = "walproof-drill-x7k2p";
+/// So long after [`Api::call_at`] has called, the request is carried out: a tear-down that does not wait for what is under
+/// way is over by then.
+pub const UNDER_WAY: Duration = Duration::from_secs(1);
 
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,7 +182,7 @@ impl Api {
         self.state().is_gone_from = Some(number);
     }
 
-    /// Calls `call` when the request of this number has arrived, a moment before it is carried out.
+    /// Calls `call` when the request of this number has arrived, [`UNDER_WAY`] before it is carried out.
     pub fn call_at(&self, number: usize, call: impl FnOnce() + Send + 'static) {
         self.state().calls.insert(number, Box::new(call));
     }

@@ -15,7 +15,9 @@ use kube::{Client, Error};
 use serde_json::{Value, json};
 
 use super::support::Prepared;
-use super::support::kubernetes::{self, Ending, Fault, Key, POD, RELEASE, Restore, RestoredServer, SANDBOX, SOURCE};
+use super::support::kubernetes::{
+    self, Ending, Fault, Key, POD, RELEASE, Restore, RestoredServer, SANDBOX, SOURCE, UNDER_WAY,
+};
 use super::support::process::run;
 
 const RUN: &str = "walproof-20261121t124500z-a1b2c3";
@@ -352,7 +354,7 @@ async fn the_request_of_a_number_fails_as_told() {
         _ = create("dropped") => panic!("answered before it was dropped"),
         () = async { called.await.unwrap() } => {}
     }
-    tokio::time::sleep(Duration::from_millis(60)).await;
+    tokio::time::sleep(2 * UNDER_WAY).await;
     assert!(api.get(&Key::new("ConfigMap", SANDBOX, "dropped")).is_some());
     assert!(matches!(create("gone").await, Err(Error::Service(_))));
     assert!(matches!(create("gone").await, Err(Error::Service(_))));

@@ -12,12 +12,11 @@ use crate::drill::prove::End;
 use crate::finding::{Blame, Code, Finding, Outcome};
 use crate::plan::OperatorSandbox;
 use crate::probe::recovery::Touched;
+use crate::sandbox::direct::fetch::{self, FetchError};
 use crate::sandbox::operator::connect::Server;
 use crate::sandbox::operator::recovery::await_recovery;
 use crate::sandbox::operator::room::Sizes;
-use crate::sandbox::operator::sweep::holder;
-use crate::sandbox::direct::fetch::{self, FetchError};
-use crate::sandbox::operator::{Sandbox, UNPOISONED, diagnose, manifest, network};
+use crate::sandbox::operator::{Sandbox, diagnose, locked, manifest, network};
 use crate::source::cluster::SourceCluster;
 use crate::source::gates;
 use crate::target::Choice;
@@ -49,13 +48,11 @@ pub(super) async fn restore(
 
     progress.enter(Step::MakeSandbox);
     let began = Instant::now();
-    let holder = holder(&sandbox.kubernetes);
-    sandbox.create_owner(Some(&holder).filter(|_| !sandbox.is_kept).map(String::as_str)).await?;
+    sandbox.create_owner().await?;
     let network = network::test(sandbox, source, plan).await;
     let is_blocked = network.iter().any(gates::ends_drill);
-    sandbox.egress_closed = network
-        .iter()
-        .any(|finding| finding.code == Code::NetworkEgressOpen && finding.outcome == Outcome::Passed);
+    sandbox.egress_closed =
+        network.iter().any(|finding| finding.code == Code::NetworkEgressOpen && finding.outcome == Outcome::Passed);
     evidence.extend(network);
     evidence.phase("network", began);
     if is_blocked {
@@ -78,7 +75,7 @@ pub(super) async fn restore(
     let recovering = Instant::now();
     let primary = await_recovery(sandbox, &log, inventory, choice, progress).await;
     evidence.phase("operator", recovering);
-    if let (Some(restore), Some(restored)) = (&mut evidence.restore, log.lock().expect(UNPOISONED).restored()) {
+    if let (Some(restore), Some(restored)) = (&mut evidence.restore, locked(&log).restored()) {
         restore.segments_replayed = restored.count;
         restore.first_segment_replayed = Some(restored.first.name(size));
         restore.last_segment_replayed = Some(restored.last.name(size));
@@ -86,12 +83,20 @@ pub(super) async fn restore(
     let primary = match primary {
         Ok(primary) => primary,
         Err(finding) => {
-            let undelivered = diagnose::undelivered(&log.lock().expect(UNPOISONED), inventory, choice);
-            let read = match undelivered {
-                Some(segment) => read_again(task, segment).await,
-                None => None,
+            let finding = if plan.image_override.is_some() { diagnose::with_own_image(*finding) } else { *finding };
+            let (undelivered, suspect) = {
+                let log = locked(&log);
+                (diagnose::undelivered(&log, inventory, choice), diagnose::suspect(&log, inventory, choice))
             };
-            return Err(End::because(read.unwrap_or(*finding)));
+            let read = match (undelivered, suspect) {
+                (Some(segment), _) => read_again(task, segment).await,
+                // A whole object clears a wrong size; a record within it may still be broken.
+                (None, Some(segment)) => read_again(task, segment)
+                    .await
+                    .filter(|read| read.blames_backups() || finding.code == Code::WalSegmentDamaged),
+                (None, None) => None,
+            };
+            return Err(End::because(read.unwrap_or(finding)));
         }
     };
 
@@ -115,8 +120,11 @@ pub(super) async fn restore(
     let control = answer.as_ref().and_then(|row| row.get::<_, String>(0).parse().ok());
     let version = answer.map(|row| row.get::<_, String>(1)).unwrap_or_default();
     evidence.add(
-        Finding::passed(Code::ServerUp, format!("PostgreSQL {version} was recovered by the operator and takes connections"))
-            .of(&primary),
+        Finding::passed(
+            Code::ServerUp,
+            format!("PostgreSQL {version} was recovered by the operator and takes connections"),
+        )
+        .of(&primary),
     );
     Ok(Recovered { client, control, backup: info.system_identifier, touched: Touched::ByOperator })
 }

@@ -167,9 +167,9 @@ mod tests {
     use jiff::Timestamp;
     use serde_json::Value;
 
-    use super::super::network::fixture::source;
     use super::*;
     use crate::finding::Outcome;
+    use crate::source::fixture::source;
 
     fn app(output_lines: u16) -> App {
         App { image: "shop:1".to_owned(), command: vec![], limit: Duration::from_mins(5), output_lines }

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use tokio_postgres::Client;
 
 use super::Sandbox;
-use crate::kubernetes::{self, ApiError};
+use crate::kubernetes::{self, ApiError, ApiErrorKind};
 use crate::plan::{Authority, Connection, Tls};
 use crate::postgres::{self, ConnectError, Session};
 
@@ -18,6 +18,13 @@ use crate::postgres::{self, ConnectError, Session};
 const PASSWORD_LIMIT: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_secs(1);
 const PORT: u16 = 5432;
+/// A prepared transaction that came back with the restore may hold a lock for ever: then its table is not checked.
+const SESSION: Session = Session {
+    read_only: false,
+    statement: Duration::ZERO,
+    lock: Duration::from_secs(30),
+    idle_in_transaction: Duration::ZERO,
+};
 
 /// What a connection needs.
 #[derive(Clone)]
@@ -61,11 +68,7 @@ impl Server {
             let address = spec.cluster_ip.as_deref().and_then(|address| address.parse().ok());
             Route::Service(address.ok_or_else(|| format!("the Service {} has no address", names.service()))?)
         } else {
-            Route::Forwarded {
-                client: client.clone(),
-                namespace: names.namespace.clone(),
-                pod: primary.to_owned(),
-            }
+            Route::Forwarded { client: client.clone(), namespace: names.namespace.clone(), pod: primary.to_owned() }
         };
         Ok(Self {
             connection: Connection {
@@ -84,20 +87,22 @@ impl Server {
     /// Connects as the superuser, free to write.
     pub async fn connect(&self, database: &str) -> Result<Client, ConnectError> {
         match &self.route {
-            Route::Service(address) => {
-                postgres::connect_at(&self.connection, *address, database, Session::default()).await
-            }
+            Route::Service(address) => postgres::connect_at(&self.connection, *address, database, SESSION).await,
             Route::Forwarded { client, namespace, pod } => {
                 let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-                let unreachable = |reason: String| ConnectError::Unreachable(format!("through the API server: {reason}"));
+                let unreachable =
+                    |reason: String| ConnectError::Unreachable(format!("through the API server: {reason}"));
                 let doing = format!("forward a port of the pod {namespace}/{pod}");
-                let mut forwarder = kubernetes::ask(&doing, pods.portforward(pod, &[PORT]))
-                    .await
-                    .map_err(|error| unreachable(error.to_string()))?;
-                let stream = forwarder.take_stream(PORT).ok_or_else(|| unreachable("no stream was given".to_owned()))?;
+                let forwarding = kubernetes::ask(&doing, pods.portforward(pod, &[PORT])).await;
+                let mut forwarder = forwarding.map_err(|error| match error.kind {
+                    ApiErrorKind::Forbidden => ConnectError::Other(format!("{error}; {}", error.hint())),
+                    _ => unreachable(error.to_string()),
+                })?;
+                let stream =
+                    forwarder.take_stream(PORT).ok_or_else(|| unreachable("no stream was given".to_owned()))?;
                 // Ends by itself when the stream is dropped.
                 drop(tokio::spawn(forwarder.join()));
-                postgres::connect_through(&self.connection, stream, database, Session::default()).await
+                postgres::connect_through(&self.connection, stream, database, SESSION).await
             }
         }
     }
@@ -109,7 +114,8 @@ impl Server {
             match self.connect("postgres").await {
                 Ok(client) => return Ok(client),
                 Err(error) if started.elapsed() >= PASSWORD_LIMIT => return Err(error),
-                Err(ConnectError::Tls(reason)) => return Err(ConnectError::Tls(reason)),
+                // No password that is yet to be set explains these.
+                Err(error @ (ConnectError::Tls(_) | ConnectError::Other(_))) => return Err(error),
                 Err(error) => tracing::debug!("the restored server {error}"),
             }
             tokio::time::sleep(POLL).await;

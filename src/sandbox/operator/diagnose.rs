@@ -1,20 +1,22 @@
 //! Why the operator's recovery failed, or hangs: a pure reading of its log against the listing. Here stands the hard line
 //! between the backups' fault and everybody else's; the classes are those of operators' issues and of our own trials.
 
-use super::recovery_log::{Event, RecoveryLog};
+use super::recovery_log::RecoveryLog;
 use crate::archive::inventory::{Backup, Inventory};
 use crate::archive::timeline::History;
-use crate::archive::wal::{Segment, Timeline};
+use crate::archive::wal::{Segment, SegmentSize, Timeline};
 use crate::finding::{Blame, Code, Finding};
 use crate::sandbox::complaint;
 use crate::target::Choice;
 
 mod classes;
 
-use classes::{CLASSES, Class, Judgement};
+use classes::{CLASSES, Class, Judgement, WRONG_SIZE};
 
 /// How many of the log's errors a finding of no class carries.
 const ERRORS: usize = 3;
+const MEMORY_HINT: &str = "give the sandbox's namespace more memory, or the source's Cluster: its `spec.resources` are \
+                           copied, and a copied shared_buffers must fit";
 
 /// The finding for an attempt that failed. Blames the backups only where the log and the listing agree on it.
 pub fn failed(log: &RecoveryLog, inventory: &Inventory, choice: &Choice) -> Finding {
@@ -35,6 +37,7 @@ pub fn failed(log: &RecoveryLog, inventory: &Inventory, choice: &Choice) -> Find
     match class.judgement {
         Judgement::Is(blame) => case.finding(blame),
         Judgement::WrongSize => case.wrong_size(),
+        Judgement::Page => case.page(),
         Judgement::Configuration => case.configuration(),
         Judgement::Timeline => case.timeline(),
         Judgement::Vanished => case.vanished(),
@@ -43,6 +46,30 @@ pub fn failed(log: &RecoveryLog, inventory: &Inventory, choice: &Choice) -> Find
         Judgement::BackupsWal => case.backups_wal(),
         Judgement::EndedEarly => case.ended_early(),
     }
+}
+
+/// The finding for an attempt whose container was killed for its memory, in Kubernetes' words. None where the log itself
+/// gives a reason.
+pub fn out_of_memory(log: &RecoveryLog, killed: &str) -> Option<Finding> {
+    let summary = "the recovery pod was killed because it took more memory than it may";
+    class_of(log).is_none().then(|| {
+        Finding::failed(Code::SandboxUnusable, Blame::Environment, summary)
+            .expected("recovery to the target and promotion")
+            .observed(killed)
+            .hint(MEMORY_HINT)
+    })
+}
+
+/// What an image lacks is the drill's own fault where the drill chose the image: for a run with
+/// `sandbox.operator.imageOverride`. Any other finding stays as it is.
+#[must_use]
+pub fn with_own_image(finding: Finding) -> Finding {
+    if finding.code != Code::ImageUnsuitable || finding.blame != Some(Blame::Source) {
+        return finding;
+    }
+    let hint =
+        "set `sandbox.operator.imageOverride` to an image with a newer barman; this says nothing of the source's own";
+    Finding { blame: Some(Blame::Environment), ..finding }.hint(hint)
 }
 
 /// The finding for a recovery that waits for a person and would do so for ever.
@@ -62,9 +89,9 @@ pub fn paused(log: &RecoveryLog) -> Option<Finding> {
 
 /// Whether no further attempt of the recovery can end otherwise.
 pub fn is_final(log: &RecoveryLog) -> bool {
-    class_of(log).is_some_and(|(class, _)| match class.judgement {
-        Judgement::EndedEarly => log.invalid_record().is_some(),
-        Judgement::BackupsWal => log.is_repeated(),
+    class_of(log).is_some_and(|(class, message)| match class.judgement {
+        Judgement::EndedEarly | Judgement::BackupsWal => log.is_repeated(),
+        Judgement::WrongSize | Judgement::Page => log.server_said_twice(message),
         _ => !class.may_heal,
     })
 }
@@ -73,7 +100,7 @@ pub fn is_final(log: &RecoveryLog) -> bool {
 /// a target, succeeded: whether the segment is damaged or only could not be fetched, reading it tells. None where recovery
 /// stopped for another reason.
 pub fn undelivered(log: &RecoveryLog, inventory: &Inventory, choice: &Choice) -> Option<Segment> {
-    let came_to_an_end = log.mark(Event::RedoEnded).is_some() && log.mark(Event::Stopping).is_none();
+    let came_to_an_end = log.is_whole() && !log.reached_target();
     let never_began = || {
         let of_the_backups_wal = CLASSES.iter().filter(|class| class.judgement == Judgement::BackupsWal);
         of_the_backups_wal.flat_map(|class| class.texts).any(|text| log.saying(&[text]).next().is_some())
@@ -84,11 +111,32 @@ pub fn undelivered(log: &RecoveryLog, inventory: &Inventory, choice: &Choice) ->
     let size = inventory.wal.segment_size;
     let begin = || Some(inventory.backup(&choice.backup)?.needed(size)?.1);
     let number = log.restored().map_or_else(begin, |restored| restored.last.number.checked_add(1))?;
-    if number > choice.last_segment.number {
-        return None;
+    listed(number, inventory, choice)
+}
+
+/// The segment in which this attempt's PostgreSQL could not read WAL on, or that it called of wrong size, where the listing
+/// shows it. Damage that reading it shows is the archive's. If it reads whole, a wrong size was an accident of the
+/// sandbox, but a record within may still be broken.
+pub fn suspect(log: &RecoveryLog, inventory: &Inventory, choice: &Choice) -> Option<Segment> {
+    let size = inventory.wal.segment_size;
+    let of_wrong_size = log.saying(&[WRONG_SIZE]).find_map(|message| named(message, size));
+    match (of_wrong_size, log.invalid_record()) {
+        (Some(segment), _) => Some(segment).filter(|&segment| inventory.wal.run_of(segment).is_some()),
+        (None, Some((_, lsn))) => listed(lsn.0 / size.bytes(), inventory, choice),
+        (None, None) => None,
     }
-    let candidates = choice.history.candidates(number, size);
-    candidates.into_iter().find(|&segment| inventory.wal.run_of(segment).is_some())
+}
+
+/// The segment of this number that the listing shows on the target's way, up to the last that replay needs.
+fn listed(number: u64, inventory: &Inventory, choice: &Choice) -> Option<Segment> {
+    let candidates = choice.history.candidates(number, inventory.wal.segment_size);
+    let mut needed = candidates.into_iter().filter(|_| number <= choice.last_segment.number);
+    needed.find(|&segment| inventory.wal.run_of(segment).is_some())
+}
+
+/// The segment of `archive file "000000010000000000000005" has wrong size: 8388608 instead of 16777216`
+fn named(message: &str, size: SegmentSize) -> Option<Segment> {
+    Segment::parse(message.split('"').nth(1)?, size)
 }
 
 /// The first class of the table that this attempt shows, and the message that shows it.
@@ -122,13 +170,18 @@ impl Case<'_> {
         self.inventory.backup(&self.choice.backup)
     }
 
-    /// `archive file "000000010000000000000005" has wrong size: 8388608 instead of 16777216`
+    /// Operators before 1.27.4 and 1.28.2 could hand PostgreSQL a prefetched segment that was not complete yet: it takes
+    /// two attempts, with the same size, to blame the object.
     fn wrong_size(&self) -> Finding {
-        let name = self.message.split('"').nth(1).unwrap_or_default();
-        match Segment::parse(name, self.inventory.wal.segment_size) {
-            Some(segment) if self.inventory.wal.run_of(segment).is_some() => self.finding(Blame::Backups).of(name),
-            _ => self.finding(Blame::Unknown),
-        }
+        let size = self.inventory.wal.segment_size;
+        let Some(segment) = named(self.message, size) else { return self.finding(Blame::Unknown) };
+        let is_damaged = self.inventory.wal.run_of(segment).is_some() && self.log.server_said_twice(self.message);
+        self.finding(if is_damaged { Blame::Backups } else { Blame::Unknown }).of(segment.name(size))
+    }
+
+    /// The same page of a base backup that was fetched twice.
+    fn page(&self) -> Finding {
+        self.finding(if self.log.server_said_twice(self.message) { Blame::Backups } else { Blame::Unknown })
     }
 
     /// The last words do not name the setting; those before do.
@@ -193,7 +246,7 @@ impl Case<'_> {
                 .described(Finding::failed(Code::ArchiveUnreadable, Blame::Environment, summary))
                 .hint("what stands between the sandbox's pods and the object store? Run the drill again");
         };
-        // Operators before 1.27.4 and 1.28.2 could hand PostgreSQL a prefetched segment that was not complete yet.
+        // A prefetched segment may not have been complete yet.
         let blame = if self.log.is_repeated() { Blame::Backups } else { Blame::Unknown };
         let segment = Segment::containing(self.choice.history.timeline, *lsn, size).name(size);
         self.finding(blame).of(segment).observed(format!("{}; {complaint}", self.message))
@@ -229,10 +282,13 @@ impl Case<'_> {
         let came_from_the_archive = self.log.invalid_record().is_some_and(|(_, lsn)| {
             self.log.restored().is_some_and(|restored| restored.last.number >= lsn.0 / size.bytes())
         });
-        if finding.blames_backups() && !came_from_the_archive {
-            return Finding { blame: Some(Blame::Unknown), ..finding };
+        if !finding.blames_backups() || (came_from_the_archive && self.log.is_repeated()) {
+            return finding;
         }
-        finding
+        Finding { blame: Some(Blame::Unknown), ..finding }.hint(
+            "run the drill again: operators before 1.27.4 and 1.28.2 can hand PostgreSQL a segment that is not complete yet; \
+             what two attempts say of the same place is damage",
+        )
     }
 }
 

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::recovery::warnings_about;
 use super::recovery_log::RecoveryLog;
-use super::{Sandbox, UNPOISONED, pod};
-use crate::cnpg::{self, CLUSTER_LABEL, Cluster};
+use super::{Sandbox, locked, pod};
+use crate::cnpg::{self, Cluster};
 use crate::kubernetes;
 
 const LINES: usize = 40;
@@ -32,20 +32,24 @@ pub struct SandboxEvidence {
 /// Reads what there is; what cannot be read is left out.
 pub async fn collect(sandbox: &Sandbox) -> SandboxEvidence {
     let (client, names) = (&sandbox.kubernetes.client, &sandbox.names);
-    let labels = format!("{CLUSTER_LABEL}={}", names.name);
+    let labels = names.cluster_selector();
+    let of = format!("{}/{}", names.namespace, names.name);
+    let (doing_cluster, doing_pods, doing_claims) =
+        (format!("read the Cluster {of}"), format!("list the pods of {of}"), format!("list the volumes of {of}"));
     let clusters: Api<Cluster> = Api::namespaced_with(client.clone(), &names.namespace, &cnpg::clusters());
     let pods: Api<Pod> = Api::namespaced(client.clone(), &names.namespace);
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &names.namespace);
     let (cluster, pods, claims, warnings) = tokio::join!(
-        kubernetes::get(&clusters, "read the scratch Cluster", &names.name),
-        kubernetes::list(&pods, "list the sandbox's pods", &labels),
-        kubernetes::list(&claims, "list the sandbox's volumes", &labels),
+        kubernetes::get(&clusters, &doing_cluster, &names.name),
+        kubernetes::list(&pods, &doing_pods, &labels),
+        kubernetes::list(&claims, &doing_claims, &labels),
         warnings_about(sandbox),
     );
     let status = cluster.ok().flatten().and_then(|cluster| cluster.status).unwrap_or_default();
-    let phase = status.phase.iter().map(|phase| {
-        format!("phase: {phase} {}", status.phase_reason.as_deref().unwrap_or_default())
-    });
+    let phase = status
+        .phase
+        .iter()
+        .map(|phase| format!("phase: {phase} {}", status.phase_reason.as_deref().unwrap_or_default()));
     let conditions = status.conditions.iter().map(|condition| {
         format!("{}={} {}", condition.kind, condition.status, condition.message.as_deref().unwrap_or_default())
     });
@@ -68,7 +72,7 @@ pub async fn collect(sandbox: &Sandbox) -> SandboxEvidence {
             let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or("unknown");
             format!("{} {phase}: {volume}", claim.metadata.name.as_deref().unwrap_or_default())
         })),
-        log: sandbox.log.as_ref().map(|log| excerpt(&log.lock().expect(UNPOISONED))).unwrap_or_default(),
+        log: sandbox.log.as_ref().map(|log| excerpt(&locked(log))).unwrap_or_default(),
     }
 }
 
@@ -78,8 +82,7 @@ fn excerpt(log: &RecoveryLog) -> Vec<String> {
 
 /// The last lines, each cut.
 fn bounded(lines: impl Iterator<Item = String>) -> Vec<String> {
-    let mut lines: Vec<String> =
-        lines.map(|line| line.trim().chars().take(LINE_CHARACTERS).collect()).collect();
+    let mut lines: Vec<String> = lines.map(|line| line.trim().chars().take(LINE_CHARACTERS).collect()).collect();
     let from = lines.len().saturating_sub(LINES);
     lines.drain(..from);
     lines

@@ -43,7 +43,17 @@ impl Manifest {
             owner_references: owner.map(|owner| vec![owner.clone()]),
             ..ObjectMeta::default()
         };
-        Self { object: DynamicObject { types: Some(kube::api::TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() }), metadata, data }, resource }
+        Self {
+            object: DynamicObject {
+                types: Some(kube::api::TypeMeta {
+                    api_version: resource.api_version.clone(),
+                    kind: resource.kind.clone(),
+                }),
+                metadata,
+                data,
+            },
+            resource,
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -108,7 +118,13 @@ pub fn object_store(source: &SourceCluster, names: &Names, owner: Option<&OwnerR
     }
     let mut spec = json!({"configuration": store(source, names)});
     if let Some(sidecar) = &source.sidecar {
-        spec["instanceSidecarConfiguration"] = pick(sidecar, &["env", "resources", "logLevel"]);
+        let mut kept = pick(sidecar, &["resources", "logLevel"]);
+        let environment = sidecar.get("env").and_then(Value::as_array).into_iter().flatten();
+        let environment: Vec<&Value> = environment.filter(|variable| is_for_the_store(variable)).collect();
+        if !environment.is_empty() {
+            kept["env"] = json!(environment);
+        }
+        spec["instanceSidecarConfiguration"] = kept;
     }
     Some(Manifest::new(cnpg::object_stores(), &names.store(), names, owner, json!({"spec": spec})))
 }
@@ -139,7 +155,7 @@ pub fn cluster(
     }
     let mut manifest = json!({
         "instances": 1,
-        "imageName": sandbox.image_override.as_deref().or(source.image()),
+        "imageName": source.image_for(sandbox),
         "enableSuperuserAccess": true,
         "enablePDB": false,
         "stopDelay": STOP_DELAY,
@@ -329,10 +345,8 @@ fn recovery_target(choice: &Choice) -> Value {
 }
 
 fn volume(written: &cnpg::Storage, size: &str) -> Value {
-    let class = written.storage_class.as_deref();
-    let class = class.or_else(|| written.pvc_template.as_ref()?.get("storageClassName")?.as_str());
     let mut volume = json!({"size": size});
-    if let Some(class) = class {
+    if let Some(class) = written.class() {
         volume["storageClass"] = class.into();
     }
     volume

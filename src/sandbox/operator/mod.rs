@@ -17,9 +17,9 @@ pub mod recovery_log;
 pub mod room;
 pub mod sweep;
 mod tear_down;
-pub mod watch;
+pub mod trouble;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Api;
@@ -36,8 +36,13 @@ use manifest::Manifest;
 use names::Names;
 use recovery_log::RecoveryLog;
 
-/// Why a lock of the recovery's log can always be had.
-pub const UNPOISONED: &str = "no holder of this lock panics";
+/// The recovery's log, shared so that a wait that is cut short loses nothing of it.
+pub type SharedLog = Arc<Mutex<RecoveryLog>>;
+
+/// The log as far as it was read, even by a reader that failed.
+pub fn locked(log: &Mutex<RecoveryLog>) -> MutexGuard<'_, RecoveryLog> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The objects of one drill in the sandbox's namespace.
 pub struct Sandbox {
@@ -51,11 +56,10 @@ pub struct Sandbox {
     making: TaskTracker,
     server: Option<Server>,
     /// It is left for a person, so that only its expiry makes it a leftover.
-    pub is_kept: bool,
+    is_kept: bool,
     /// A connection that must fail was seen to fail.
     pub egress_closed: bool,
-    /// What the recovery has logged so far; shared, so that a wait that is cut short loses nothing.
-    log: Option<Arc<Mutex<RecoveryLog>>>,
+    log: Option<SharedLog>,
 }
 
 /// One object that exists or may exist.
@@ -67,7 +71,7 @@ struct Made {
 
 impl Sandbox {
     /// Names the sandbox; makes nothing yet.
-    pub fn new(kubernetes: Kubernetes, names: Names) -> Self {
+    pub fn new(kubernetes: Kubernetes, names: Names, is_kept: bool) -> Self {
         Self {
             kubernetes,
             names,
@@ -75,7 +79,7 @@ impl Sandbox {
             made: Vec::new(),
             making: TaskTracker::new(),
             server: None,
-            is_kept: false,
+            is_kept,
             egress_closed: false,
             log: None,
         }
@@ -85,9 +89,10 @@ impl Sandbox {
         self.owner.as_ref()
     }
 
-    /// Makes the object that owns all others. `holder` says who runs the drill: see [`sweep`].
-    pub async fn create_owner(&mut self, holder: Option<&str>) -> Result<(), Box<Finding>> {
-        let manifest = manifest::owner(&self.names, holder);
+    /// Makes the object that owns all others, and says who runs the drill. A sandbox that is to be kept has no holder.
+    pub async fn create_owner(&mut self) -> Result<(), Box<Finding>> {
+        let holder = if self.is_kept { None } else { sweep::holder(&self.kubernetes) };
+        let manifest = manifest::owner(&self.names, holder.as_deref());
         let made = self.make(&manifest).await?;
         self.owner = Some(OwnerReference {
             api_version: manifest.resource.api_version,
@@ -108,9 +113,9 @@ impl Sandbox {
         match request.await {
             Ok(Ok(made)) => Ok(made),
             Ok(Err(error)) => Err(Box::new(not_made(&manifest.text(), &error))),
-            Err(_) => Err(Box::new(
-                Finding::not_checked(Code::RunFailed, "walproof itself failed").of(manifest.text()),
-            )),
+            Err(_) => {
+                Err(Box::new(Finding::not_checked(Code::RunFailed, "walproof itself failed").of(manifest.text())))
+            }
         }
     }
 
@@ -145,13 +150,18 @@ impl Sandbox {
     }
 
     /// Begins to keep what the recovery logs.
-    pub fn begin_log(&mut self, size: SegmentSize) -> Arc<Mutex<RecoveryLog>> {
+    pub fn begin_log(&mut self, size: SegmentSize) -> SharedLog {
         Arc::clone(self.log.insert(Arc::new(Mutex::new(RecoveryLog::new(size)))))
+    }
+
+    /// True when the recovery's log was read to the end of replay.
+    pub fn log_is_whole(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| locked(log).is_whole())
     }
 
     /// The recovery's last complaint about a record, and the LSN from which WAL cannot be read.
     pub fn invalid_record(&self) -> Option<(String, Lsn)> {
-        self.log.as_ref()?.lock().expect(UNPOISONED).invalid_record().cloned()
+        locked(self.log.as_ref()?).invalid_record().cloned()
     }
 
     pub fn attach(&mut self, server: Server) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::cnpg::CLUSTER_LABEL;
 use crate::sandbox::run_id::{PREFIX, is_run_id};
 
 pub const PROGRAM: &str = "walproof";
@@ -82,9 +83,14 @@ impl Names {
         BTreeMap::from([(EXPIRES_ANNOTATION.to_owned(), self.expires.to_string())])
     }
 
-    /// Selects everything of this run.
-    pub fn selector(&self) -> String {
-        format!("{RUN_LABEL}={}", self.run)
+    /// Selects what the operator made for the scratch Cluster.
+    pub fn cluster_selector(&self) -> String {
+        format!("{CLUSTER_LABEL}={}", self.name)
+    }
+
+    /// True for the labels of an object of this run, of whatever version of walproof.
+    pub fn owns(&self, labels: &BTreeMap<String, String>) -> bool {
+        labels.get(MANAGED_BY_LABEL).is_some_and(|value| value == PROGRAM) && labels.get(RUN_LABEL) == Some(&self.run)
     }
 
     /// Selects everything of any run.

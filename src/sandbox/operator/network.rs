@@ -1,11 +1,9 @@
-//! The network test: a pod with the labels of the recovery pod reaches the object store, and does not reach production.
+//! The network test: a pod with the labels of the recovery pod reaches the object store, and reaches neither production
+//! nor the operator.
 //! It runs before the restore, since a recovery that is shut off from its archive hangs without a word, and since a
 //! restored application must have nobody to talk to.
 
 mod ending;
-mod endpoint;
-#[cfg(test)]
-pub(super) mod fixture;
 mod judge;
 
 use std::collections::BTreeMap;
@@ -17,7 +15,6 @@ use kube::Api;
 use serde_json::{Value, json};
 
 pub(super) use self::ending::{Ending, output, wait};
-use self::endpoint::Endpoint;
 use super::Sandbox;
 use super::manifest::{Manifest, core};
 use super::names::Names;
@@ -26,6 +23,7 @@ use crate::finding::{Blame, Code, Finding};
 use crate::kubernetes;
 use crate::plan::OperatorSandbox;
 use crate::source::cluster::SourceCluster;
+use crate::source::endpoint::Endpoint;
 
 const CONTAINER: &str = "network";
 const CONNECTIONS: &str = include_str!("network/connections.sh");
@@ -37,6 +35,12 @@ const LINES: i64 = 20;
 /// `postgres` in CloudNativePG's images.
 const POSTGRES_ID: i64 = 26;
 const PRODUCTION_PORT: u16 = 5432;
+/// The Service of the operator's webhooks, by the name and port that CloudNativePG's manifests and chart give it, in its
+/// usual namespace. A policy of production's own may close production to everybody; this one is open to whom no egress
+/// policy stops, and it is up whenever a restore can be done at all. A Service's address cannot be tried at a port that it
+/// does not have: what happens then depends on kube-proxy's mode, not on policies.
+const STRAY_HOST: &str = "cnpg-webhook-service.cnpg-system.svc";
+const STRAY_PORT: u16 = 443;
 /// Against a sidecar, which would keep a pod from ending.
 pub(super) const NO_SIDECAR: (&str, &str) = ("sidecar.istio.io/inject", "false");
 
@@ -59,6 +63,8 @@ pub fn manifest(
         ("STORE_PORT", port),
         ("PRODUCTION_HOST", production_host(source)),
         ("PRODUCTION_PORT", PRODUCTION_PORT.to_string()),
+        ("STRAY_HOST", STRAY_HOST.to_owned()),
+        ("STRAY_PORT", STRAY_PORT.to_string()),
     ];
     let environment: Vec<Value> =
         environment.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
@@ -77,7 +83,7 @@ pub fn manifest(
         },
         "containers": [{
             "name": CONTAINER,
-            "image": sandbox.image_override.as_deref().or(source.image()),
+            "image": source.image_for(sandbox),
             "command": ["bash", "-c", CONNECTIONS],
             "env": environment,
             "resources": {
@@ -106,7 +112,7 @@ pub async fn test(sandbox: &mut Sandbox, source: &SourceCluster, plan: &Operator
     let Some(endpoint) = Endpoint::of(source) else {
         return not_tested(vec![], "the source's endpointURL is no http or https address");
     };
-    if plan.image_override.as_deref().or(source.image()).is_none() {
+    if source.image_for(plan).is_none() {
         return not_tested(vec![], "the source's image is not known");
     }
     let manifest = manifest(source, plan, &sandbox.names, sandbox.owner());
@@ -165,8 +171,6 @@ fn not_tested(mut findings: Vec<Finding>, observed: &str) -> Vec<Finding> {
 
 /// What the operator writes on the pod that recovers, as far as it is known before.
 fn recovery_labels(source: &SourceCluster, names: &Names) -> BTreeMap<String, String> {
-    let status = source.cluster.status.as_ref();
-    let major = status.and_then(|status| status.pg_data_image_info.as_ref()?.major_version);
     let mut labels: BTreeMap<String, String> = [
         (CLUSTER_LABEL, names.name.clone()),
         ("cnpg.io/instanceName", format!("{}-1", names.name)),
@@ -178,7 +182,7 @@ fn recovery_labels(source: &SourceCluster, names: &Names) -> BTreeMap<String, St
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
-    if let Some(major) = major {
+    if let Some(major) = source.major() {
         labels.insert("app.kubernetes.io/version".to_owned(), major.to_string());
     }
     labels
@@ -193,8 +197,8 @@ fn production_host(source: &SourceCluster) -> String {
 mod tests {
     use jiff::Timestamp;
 
-    use super::fixture::source;
     use super::*;
+    use crate::source::fixture::source;
 
     fn names() -> Names {
         Names::new("sandbox", "20261121t124500z-a1b2c3", "postgres.prod", Timestamp::UNIX_EPOCH)
@@ -257,6 +261,8 @@ mod tests {
             ("STORE_PORT", "9000"),
             ("PRODUCTION_HOST", "prod-rw.postgres.svc"),
             ("PRODUCTION_PORT", "5432"),
+            ("STRAY_HOST", "cnpg-webhook-service.cnpg-system.svc"),
+            ("STRAY_PORT", "443"),
         ];
         let expected: BTreeMap<_, _> = expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         assert_eq!(environment(&pod), expected);

@@ -9,6 +9,8 @@ use crate::source::cluster::{KeyOrigin, Method, SourceCluster};
 pub enum Place {
     Source,
     Sandbox,
+    /// The namespace that the drill's own pod runs in.
+    Job,
 }
 
 /// One rule of a Role.
@@ -32,29 +34,41 @@ const fn permission(
     Permission { place, group, resource, verbs, why }
 }
 
-/// The drill needs all of these. What only answers further questions is in docs/kubernetes/optional/.
+/// The drill needs all of these, and uses each. What only answers further questions is in docs/kubernetes/optional/.
 pub const PERMISSIONS: &[Permission] = &[
-    permission(Place::Source, "postgresql.cnpg.io", "clusters", &["get", "list"], "what is to be restored"),
-    permission(Place::Source, "postgresql.cnpg.io", "backups", &["get", "list"], "which base backups completed"),
-    permission(Place::Source, "postgresql.cnpg.io", "scheduledbackups", &["get", "list"], "whether backups go on"),
-    permission(Place::Source, "barmancloud.cnpg.io", "objectstores", &["get", "list"], "the plugin's archive"),
-    permission(Place::Source, "", "pods", &["get", "list"], "the operator's version, on the pods"),
-    permission(Place::Source, "", "persistentvolumeclaims", &["get", "list"], "how large and where its volumes are"),
+    permission(Place::Source, "postgresql.cnpg.io", "clusters", &["get"], "what is to be restored"),
+    permission(Place::Source, "postgresql.cnpg.io", "backups", &["list"], "which base backups completed"),
+    permission(Place::Source, "postgresql.cnpg.io", "scheduledbackups", &["list"], "whether backups go on"),
+    permission(Place::Source, "barmancloud.cnpg.io", "objectstores", &["get"], "the plugin's archive"),
+    permission(Place::Source, "", "pods", &["list"], "the operator's version and the nodes, on the pods"),
+    permission(
+        Place::Source,
+        "",
+        "persistentvolumeclaims",
+        &["list"],
+        "whether archive and database share a storage class; which volumes the drill must not reach",
+    ),
     permission(
         Place::Sandbox,
         "postgresql.cnpg.io",
         "clusters",
         &["get", "list", "watch", "create", "delete"],
-        "the scratch Cluster",
+        "the scratch Cluster; whether others are there",
     ),
     permission(
         Place::Sandbox,
         "barmancloud.cnpg.io",
         "objectstores",
-        &["get", "list", "create", "delete"],
+        &["get", "create", "delete"],
         "the plugin's description of the archive",
     ),
-    permission(Place::Sandbox, "", "configmaps", &["get", "list", "create", "delete"], "the owner of each run's objects"),
+    permission(
+        Place::Sandbox,
+        "",
+        "configmaps",
+        &["get", "list", "create", "delete"],
+        "the owner of each run's objects",
+    ),
     permission(
         Place::Sandbox,
         "",
@@ -69,12 +83,13 @@ pub const PERMISSIONS: &[Permission] = &[
         &["get", "list", "watch", "create", "delete"],
         "the network test; how the recovery goes",
     ),
-    permission(Place::Sandbox, "batch", "jobs", &["get", "list", "watch", "create", "delete"], "recovery; the app check"),
     permission(Place::Sandbox, "", "pods/log", &["get"], "why a recovery failed"),
-    permission(Place::Sandbox, "", "events", &["get", "list", "watch"], "why a pod does not start"),
-    permission(Place::Sandbox, "", "persistentvolumeclaims", &["get", "list", "watch"], "whether the volumes are gone"),
-    permission(Place::Sandbox, "", "services", &["get", "list"], "where the restored server listens"),
-    permission(Place::Sandbox, "", "resourcequotas", &["get", "list"], "whether there is room"),
+    permission(Place::Sandbox, "batch", "jobs", &["get", "list", "create", "delete"], "recovery; the app check"),
+    permission(Place::Sandbox, "", "events", &["list"], "why a pod does not start"),
+    permission(Place::Sandbox, "", "persistentvolumeclaims", &["list"], "whether the volumes are gone"),
+    permission(Place::Sandbox, "", "services", &["get"], "where the restored server listens"),
+    permission(Place::Sandbox, "", "resourcequotas", &["list"], "whether there is room"),
+    permission(Place::Job, "", "pods", &["get"], "whether the pod of a former run is gone"),
 ];
 
 /// The permissions as a person reads them, with the namespaces of this plan.
@@ -87,6 +102,8 @@ pub fn text(source: &SourceCluster, sandbox: &OperatorSandbox, is_inside: bool) 
         let namespace = match permission.place {
             Place::Source => &source.namespace,
             Place::Sandbox => &sandbox.namespace,
+            // Each former run names its own.
+            Place::Job => "(the job's namespace)",
         };
         let group = if permission.group.is_empty() { String::new() } else { format!(".{}", permission.group) };
         let verbs = permission.verbs.join(",");

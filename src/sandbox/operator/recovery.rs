@@ -14,8 +14,8 @@ use super::changes::Changes;
 use super::follow::{Attempts, Followers};
 use super::pod;
 use super::recovery_log::RecoveryLog;
-use super::watch::{Seen, Trouble};
-use super::{Sandbox, UNPOISONED, diagnose};
+use super::trouble::{Seen, Trouble};
+use super::{Sandbox, diagnose, locked};
 use crate::archive::inventory::Inventory;
 use crate::cnpg::{self, CLUSTER_LABEL, Cluster};
 use crate::drill::progress::Progress;
@@ -32,8 +32,11 @@ const API_PATIENCE: Duration = Duration::from_mins(5);
 /// A Job whose failure a retry may heal gets as many attempts.
 const ATTEMPTS: usize = 3;
 const WARNINGS_EVERY: Duration = Duration::from_secs(10);
+/// What is still to be read of the log when the recovery is over.
+const LOG_PATIENCE: Duration = Duration::from_secs(10);
+const ADVANCE_EVERY: Duration = Duration::from_secs(30);
 
-/// Waits until the scratch Cluster is healthy and returns its primary's pod.
+/// Waits until the scratch Cluster is healthy and its recovery's log is read, and returns its primary's pod.
 pub async fn await_recovery(
     sandbox: &Sandbox,
     log: &Mutex<RecoveryLog>,
@@ -47,6 +50,7 @@ pub async fn await_recovery(
     let mut unanswered: Option<Instant> = None;
     let mut judged = HashSet::new();
     let mut warnings = Warnings::default();
+    let mut advance = Advance::default();
     loop {
         let looked = Instant::now();
         match look(sandbox, &mut warnings).await {
@@ -63,19 +67,22 @@ pub async fn await_recovery(
             }
             Ok(seen) => {
                 unanswered = None;
-                followers.follow(sandbox, &seen.pods, &mut log.lock().expect(UNPOISONED));
-                followers.drain(&mut log.lock().expect(UNPOISONED), progress);
-                progress.see(seen.text());
+                followers.follow(sandbox, &seen.pods, &mut locked(log));
+                followers.drain(&mut locked(log), progress);
+                progress.see(seen.text() + advance.text(&locked(log)));
                 if let Some(primary) = seen.primary() {
+                    followers.listen_to_the_end(log, LOG_PATIENCE).await;
+                    followers.drain(&mut locked(log), progress);
                     return Ok(primary);
                 }
                 let is_over = is_over(sandbox, &seen, &followers, &mut judged, log).await;
-                let log = log.lock().expect(UNPOISONED);
+                let log = locked(log);
                 if let Some(paused) = diagnose::paused(&log) {
                     return Err(Box::new(paused));
                 }
                 if is_over {
-                    return Err(Box::new(diagnose::failed(&log, inventory, choice)));
+                    let killed = seen.out_of_memory().and_then(|killed| diagnose::out_of_memory(&log, &killed));
+                    return Err(Box::new(killed.unwrap_or_else(|| diagnose::failed(&log, inventory, choice))));
                 }
                 drop(log);
                 if let Some(finding) = borne_too_long(seen.trouble(), &mut held_up) {
@@ -89,7 +96,11 @@ pub async fn await_recovery(
                 () = tokio::time::sleep(LONGEST_PAUSE) => {}
             }
         };
-        tokio::join!(pause, tokio::time::sleep(SHORTEST_PAUSE.saturating_sub(looked.elapsed())));
+        let pause = async { tokio::join!(pause, tokio::time::sleep(SHORTEST_PAUSE.saturating_sub(looked.elapsed()))) };
+        tokio::select! {
+            _ = pause => {}
+            () = followers.listen(log) => {}
+        }
     }
 }
 
@@ -122,7 +133,7 @@ async fn is_over(
     let newest = attempts.iter().filter(|name| followers.has_read(name)).find(|name| !judged.contains(*name)).cloned();
     if let Some(newest) = newest {
         judged.insert(newest);
-        if attempts.len() >= ATTEMPTS || diagnose::is_final(&log.lock().expect(UNPOISONED)) {
+        if attempts.len() >= ATTEMPTS || diagnose::is_final(&locked(log)) {
             return true;
         }
     }
@@ -133,11 +144,35 @@ async fn is_over(
 async fn job_failed(sandbox: &Sandbox) -> bool {
     let jobs: Api<Job> = Api::namespaced(sandbox.kubernetes.client.clone(), &sandbox.names.namespace);
     let labels = format!("{CLUSTER_LABEL}={}", sandbox.names.name);
-    let found = kubernetes::list(&jobs, "list the recovery Jobs", &labels).await.unwrap_or_default();
+    let doing = format!("list the recovery Jobs of {}/{}", sandbox.names.namespace, sandbox.names.name);
+    let found = kubernetes::list(&jobs, &doing, &labels).await.unwrap_or_default();
     found.iter().any(|job| {
         let conditions = job.status.as_ref().and_then(|status| status.conditions.as_ref());
         conditions.into_iter().flatten().any(|condition| condition.type_ == "Failed" && condition.status == "True")
     })
+}
+
+/// How far replay is, in words that change with a segment and not often, so that the drill's own log stays short.
+#[derive(Default)]
+struct Advance {
+    renewed: Option<Instant>,
+    segments: u64,
+    text: String,
+}
+
+impl Advance {
+    fn text(&mut self, log: &RecoveryLog) -> &str {
+        let segments = log.restored().map_or(0, |restored| restored.count);
+        if segments != self.segments && self.renewed.is_none_or(|renewed| renewed.elapsed() >= ADVANCE_EVERY) {
+            let replayed = log.replayed().map(|lsn| format!(", replayed to {lsn} at least")).unwrap_or_default();
+            *self = Self {
+                renewed: Some(Instant::now()),
+                segments,
+                text: format!("; segments restored: {segments}{replayed}"),
+            };
+        }
+        &self.text
+    }
 }
 
 /// Warnings are asked for less often than the rest.
@@ -152,8 +187,9 @@ async fn look(sandbox: &Sandbox, warnings: &mut Warnings) -> Result<Seen, ApiErr
     let clusters: Api<Cluster> = Api::namespaced_with(client.clone(), &names.namespace, &cnpg::clusters());
     let pods: Api<Pod> = Api::namespaced(client.clone(), &names.namespace);
     let labels = format!("{CLUSTER_LABEL}={}", names.name);
-    let cluster = kubernetes::get(&clusters, "read the scratch Cluster", &names.name).await?;
-    let pods = kubernetes::list(&pods, "list the sandbox's pods", &labels).await?;
+    let object = format!("{}/{}", names.namespace, names.name);
+    let cluster = kubernetes::get(&clusters, &format!("read the scratch Cluster {object}"), &names.name).await?;
+    let pods = kubernetes::list(&pods, &format!("list the pods of {object}"), &labels).await?;
     let is_pending = !pods.iter().any(|found| pod::phase(found) == "Running");
     if is_pending && warnings.asked.is_none_or(|asked| asked.elapsed() >= WARNINGS_EVERY) {
         warnings.asked = Some(Instant::now());
@@ -166,10 +202,34 @@ async fn look(sandbox: &Sandbox, warnings: &mut Warnings) -> Result<Seen, ApiErr
 pub(super) async fn warnings_about(sandbox: &Sandbox) -> Vec<Event> {
     let events: Api<Event> = Api::namespaced(sandbox.kubernetes.client.clone(), &sandbox.names.namespace);
     let parameters = ListParams::default().fields("type=Warning").limit(500);
-    let found = kubernetes::ask("list the sandbox's events", events.list(&parameters)).await;
-    let mut events = found.map(|found| found.items).unwrap_or_default();
     let name = &sandbox.names.name;
-    events.retain(|event| event.involved_object.name.as_deref().is_some_and(|object| object.starts_with(name.as_str())));
+    let doing = format!("list the events of {}/{name}", sandbox.names.namespace);
+    let found = kubernetes::ask(&doing, events.list(&parameters)).await;
+    let mut events = found.map(|found| found.items).unwrap_or_default();
+    events
+        .retain(|event| event.involved_object.name.as_deref().is_some_and(|object| object.starts_with(name.as_str())));
     events.sort_by_key(|event| event.last_timestamp.clone().map(|time| time.0));
     events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::wal::SegmentSize;
+
+    #[test]
+    fn progress_names_segments_and_lsn_and_changes_seldom() {
+        let mut log = RecoveryLog::new(SegmentSize::DEFAULT);
+        let mut advance = Advance::default();
+        assert_eq!(advance.text(&log), "");
+        let recorded = include_str!("recordings/reached.jsonl");
+        let begun = recorded.lines().position(|line| line.contains("consistent recovery state")).unwrap();
+        recorded.lines().take(begun).for_each(|line| log.line(line));
+        let segments = log.restored().unwrap().count;
+        let text = format!("; segments restored: {segments}, replayed to 0/3000028 at least");
+        assert_eq!(advance.text(&log), text);
+        recorded.lines().for_each(|line| log.line(line));
+        assert!(log.restored().unwrap().count > segments);
+        assert_eq!(advance.text(&log), text, "the next comes half a minute later");
+    }
 }

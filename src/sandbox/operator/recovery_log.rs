@@ -1,16 +1,14 @@
-//! What the recovery containers log, eaten line by line in bounded memory: how far recovery came and when, what it
-//! complained of, and the last notable lines for the report. What is said since the last [`RecoveryLog::pod`] is the
-//! attempt that counts; of earlier ones only the excerpt remains.
+//! What the recovery containers log, eaten line by line in bounded memory: how far recovery came, what it complained of,
+//! and the last notable lines for the report. What is said since the last [`RecoveryLog::pod`] is the attempt that counts;
+//! the one before it tells an accident from damage. Lines that come again, the newest ones or all, change nothing.
 
 mod entry;
 
 use std::collections::VecDeque;
 
-use jiff::Timestamp;
-
 use crate::archive::wal::{Lsn, Segment, SegmentSize};
 use crate::sandbox::complaint::{self, Complaints};
-use entry::{ChosenBackup, Entry, Severity};
+use entry::{Entry, Severity};
 
 /// Notable messages of an attempt that are kept from its beginning, and as many from its end.
 const NOTABLE: usize = 40;
@@ -35,41 +33,6 @@ const NOT_NOTABLE: [&str; 4] = [
 /// How the manager repeats, as its last words, an error that it has logged before.
 const LAST_WORDS: &str = "restore error: while restoring cluster: ";
 
-/// What happens once in a recovery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// The text is the backup's id.
-    BackupChosen,
-    DownloadStarted,
-    DownloadEnded,
-    RedoStarted,
-    Consistent,
-    /// Recovery came to its target.
-    Stopping,
-    RedoEnded,
-    /// The server was promoted.
-    RecoveryEnded,
-}
-
-/// What begins a message, and the event it stands for.
-const EVENTS: [(&str, Event); 7] = [
-    ("Starting barman-cloud-restore", Event::DownloadStarted),
-    ("Restore completed", Event::DownloadEnded),
-    ("redo starts at ", Event::RedoStarted),
-    ("consistent recovery state reached", Event::Consistent),
-    ("recovery stopping ", Event::Stopping),
-    ("redo done at ", Event::RedoEnded),
-    ("archive recovery complete", Event::RecoveryEnded),
-];
-
-/// When an event happened, by the line's own time, and in which words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
-    pub event: Event,
-    pub at: Option<Timestamp>,
-    pub text: String,
-}
-
 /// The segments that came from the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restored {
@@ -83,8 +46,9 @@ pub struct Restored {
 #[derive(Debug, Clone)]
 struct Attempt {
     restored: Option<Restored>,
-    marks: Vec<Mark>,
     replayed: Option<Lsn>,
+    redo_ended: bool,
+    reached_target: bool,
     complaints: Complaints,
     first: Vec<Entry>,
     last: VecDeque<Entry>,
@@ -114,23 +78,18 @@ impl RecoveryLog {
 
     /// Takes in one line as the container wrote it, without its line break.
     pub fn line(&mut self, line: &str) {
-        let (entries, chosen) = entry::entries(line);
-        for entry in entries {
-            self.take(entry, chosen.as_ref());
+        for entry in entry::entries(line) {
+            self.take(entry);
         }
     }
 
-    fn take(&mut self, entry: Entry, chosen: Option<&ChosenBackup>) {
+    fn take(&mut self, entry: Entry) {
         let attempt = &mut self.attempt;
         if let Some(segment) = complaint::restored(&entry.text, self.size) {
             attempt.restored = Some(attempt.restored.map_or(Restored::one(segment), |restored| restored.and(segment)));
         }
-        if let Some(ChosenBackup(id)) = chosen {
-            attempt.mark(Event::BackupChosen, entry.at, id.clone());
-        }
-        if let Some(&(_, event)) = EVENTS.iter().find(|(text, _)| entry.text.starts_with(text)) {
-            attempt.mark(event, entry.at, entry.text.clone());
-        }
+        attempt.redo_ended |= entry.text.starts_with("redo done at ");
+        attempt.reached_target |= entry.text.starts_with("recovery stopping ");
         if let Some(lsn) = position(&entry.text) {
             attempt.replayed = attempt.replayed.max(Some(lsn));
         }
@@ -170,23 +129,19 @@ impl RecoveryLog {
         self.excerpt.push_back(line);
     }
 
-    /// How many pods have tried.
-    pub fn attempts(&self) -> u32 {
-        self.attempts
-    }
-
     /// The segments that this attempt got from the archive.
     pub fn restored(&self) -> Option<Restored> {
         self.attempt.restored
     }
 
-    /// This attempt's events in their order, each once.
-    pub fn marks(&self) -> &[Mark] {
-        &self.attempt.marks
+    /// True when the end of replay was seen: what this attempt said of WAL before is all that it had to say.
+    pub fn is_whole(&self) -> bool {
+        self.attempt.redo_ended
     }
 
-    pub fn mark(&self, event: Event) -> Option<&Mark> {
-        self.attempt.marks.iter().find(|mark| mark.event == event)
+    /// True when this attempt's recovery came to its target.
+    pub fn reached_target(&self) -> bool {
+        self.attempt.reached_target
     }
 
     /// Up to where WAL was replayed at least; PostgreSQL says so every ten seconds.
@@ -208,6 +163,13 @@ impl RecoveryLog {
     /// True when a notable message of this attempt stood in the one before as well.
     pub(super) fn said_before(&self, message: &str) -> bool {
         self.before.as_ref().is_some_and(|before| before.notable().any(|entry| entry.text == message))
+    }
+
+    /// True when PostgreSQL itself said this message in this attempt and in the one before.
+    pub(super) fn server_said_twice(&self, message: &str) -> bool {
+        let says =
+            |attempt: &Attempt| attempt.notable().any(|entry| entry.speaker == "postgres" && entry.text == message);
+        says(&self.attempt) && self.before.as_ref().is_some_and(says)
     }
 
     /// The last notable lines over all attempts, oldest first; each at most some 350 characters, without details of
@@ -233,8 +195,9 @@ impl Attempt {
     fn new(size: SegmentSize) -> Self {
         Self {
             restored: None,
-            marks: Vec::new(),
             replayed: None,
+            redo_ended: false,
+            reached_target: false,
             complaints: Complaints::new(size),
             first: Vec::new(),
             last: VecDeque::new(),
@@ -250,13 +213,6 @@ impl Attempt {
         let words = text.strip_prefix(LAST_WORDS).unwrap_or(text);
         // The beginning, because a detail may have been added.
         self.notable().any(|known| known.text.ends_with(words) || known.text.starts_with(words))
-    }
-
-    /// Only the first: the container starts the server again when recovery is over.
-    fn mark(&mut self, event: Event, at: Option<Timestamp>, text: String) {
-        if self.marks.iter().all(|mark| mark.event != event) {
-            self.marks.push(Mark { event, at, text });
-        }
     }
 }
 

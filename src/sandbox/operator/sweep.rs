@@ -1,5 +1,5 @@
 //! Removing what killed drills left in the sandbox's namespace: only what has our label, a run's name, and is expired
-//! or held by a pod or process that is gone.
+//! or held by a pod that is gone.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -9,14 +9,14 @@ use super::names::{EXPIRES_ANNOTATION, Names};
 use super::{Made, Sandbox, manifest};
 use crate::cnpg;
 use crate::kubernetes::{self, Kubernetes};
+use crate::plan::CLOCK_SKEW;
 use crate::sandbox::Swept;
 
-/// Who holds a run, for the `holder` of its owner object: the pod, or outside of the cluster the process.
-pub fn holder(kubernetes: &Kubernetes) -> String {
-    match &kubernetes.identity.pod {
-        Some(pod) => format!("pod/{}/{}/{}", pod.namespace, pod.name, pod.uid),
-        None => format!("process/{}/{}", host(), std::process::id()),
-    }
+/// Who holds a run, for the `holder` of its owner object: the pod it runs in; nothing outside of the cluster, where only
+/// the expiry tells.
+pub fn holder(kubernetes: &Kubernetes) -> Option<String> {
+    let pod = kubernetes.identity.pod.as_ref()?;
+    Some(format!("pod/{}/{}/{}", pod.namespace, pod.name, pod.uid))
 }
 
 /// Removes the leftovers of all sources; what a living run owns is not touched.
@@ -25,14 +25,14 @@ pub async fn sweep(kubernetes: &Kubernetes, namespace: &str, now: Timestamp) -> 
     let doing = format!("look for leftovers in the namespace {namespace}");
     let found = match kubernetes::list(&owners, &doing, &Names::any_selector()).await {
         Ok(found) => found,
-        Err(error) => return vec![Swept::Left(error.to_string())],
+        Err(error) => return vec![Swept::Left(format!("whether something is left is not known: {error}"))],
     };
     let mut swept = Vec::new();
     for owner in found {
         let Some(name) = owner.metadata.name.as_deref() else { continue };
         let Some(run) = Names::run_of(name) else { continue };
         let expires = owner.metadata.annotations.as_ref().and_then(|all| all.get(EXPIRES_ANNOTATION)?.parse().ok());
-        let is_expired = expires.is_some_and(|expires: Timestamp| expires < now);
+        let is_expired = expires.is_some_and(|expires: Timestamp| expires + CLOCK_SKEW < now);
         let holder = owner.data.as_ref().and_then(|data| data.get("holder")).map_or("", String::as_str);
         if !is_expired && !is_gone(kubernetes, holder).await {
             continue;
@@ -57,7 +57,7 @@ impl Sandbox {
             made(cnpg::clusters(), &names.name),
             made(manifest::job(), &names.app()),
         ];
-        Self { made: everything, ..Self::new(kubernetes, names) }
+        Self { made: everything, ..Self::new(kubernetes, names, false) }
     }
 }
 
@@ -76,15 +76,6 @@ async fn is_gone(kubernetes: &Kubernetes, holder: &str) -> bool {
                 Err(_) => false,
             }
         }
-        ["process", host_name, pid] if *host_name == host() => {
-            // A number that another program has by now is not the drill.
-            let command = std::fs::read_to_string(format!("/proc/{pid}/comm"));
-            command.map_or(true, |command| command.trim() != super::names::PROGRAM)
-        }
         _ => false,
     }
-}
-
-fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned()).unwrap_or_default()
 }

@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::Api;
+use kube::api::ListParams;
 use kube::api::{DeleteParams, DynamicObject, Preconditions, PropagationPolicy};
 use kube::core::metadata::PartialObjectMeta;
-use kube::api::ListParams;
 
 use super::{Made, Sandbox};
-use crate::cnpg::CLUSTER_LABEL;
 use crate::kubernetes::{self, ApiError};
 
 /// A pod that has been told to stop, and a volume that a provisioner removes, are gone within this.
@@ -18,6 +17,7 @@ const LIMIT: Duration = Duration::from_mins(3);
 /// Requests that make something are answered or given up by their own limit well within this.
 const MAKING_LIMIT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_secs(1);
+const OWNER_KIND: &str = "ConfigMap";
 
 /// What is known of one object that has to go.
 struct Leaving {
@@ -36,51 +36,55 @@ impl Sandbox {
         if self.made.is_empty() {
             return Vec::new();
         }
-        // The owner goes last: until then a sweep finds what is left by it.
-        let mut leaving: Vec<Leaving> = self.made.iter().rev().cloned().map(Leaving::new).collect();
-        let started = Instant::now();
+        // The owner goes last: as long as anything is there, a sweep finds it by its owner.
+        let is_owner = |made: &Made| made.name == self.names.name && made.resource.kind == OWNER_KIND;
+        let (owner, rest): (Vec<Made>, Vec<Made>) = self.made.iter().rev().cloned().partition(is_owner);
+        let mut leaving: Vec<Leaving> = rest.into_iter().map(Leaving::new).collect();
+        let mut owner: Vec<Leaving> = owner.into_iter().map(Leaving::new).collect();
+        let deadline = Instant::now() + LIMIT;
         loop {
-            self.step(&mut leaving).await;
-            let dependants = if leaving.is_empty() { self.dependants().await } else { Ok(Vec::new()) };
-            match dependants {
-                Ok(names) if leaving.is_empty() && names.is_empty() && is_quiet => {
-                    self.made.clear();
-                    return Vec::new();
+            self.step(&mut leaving, deadline).await;
+            let mut dependants = Ok(Vec::new());
+            if leaving.is_empty() {
+                dependants = self.dependants().await;
+                if dependants.as_ref().is_ok_and(Vec::is_empty) && is_quiet {
+                    self.step(&mut owner, deadline).await;
+                    if owner.is_empty() {
+                        self.made.clear();
+                        return Vec::new();
+                    }
                 }
-                rest if started.elapsed() >= LIMIT => return self.left(&leaving, rest),
-                _ => tokio::time::sleep(POLL).await,
             }
+            if Instant::now() >= deadline {
+                leaving.append(&mut owner);
+                return self.left(&leaving, dependants);
+            }
+            tokio::time::sleep(POLL).await;
         }
     }
 
     /// Asks for each deletion that is not accepted yet, and forgets what is gone.
-    async fn step(&self, leaving: &mut Vec<Leaving>) {
-        let mut rest = Vec::new();
-        for mut one in std::mem::take(leaving) {
+    async fn step(&self, leaving: &mut Vec<Leaving>, deadline: Instant) {
+        let mut index = 0;
+        while index < leaving.len() && Instant::now() < deadline {
+            let one = &mut leaving[index];
             let api = self.api(&one.made.resource);
             let text = format!("{} {}/{}", one.made.resource.kind, self.names.namespace, one.made.name);
-            // Nothing else owns what the owner owns, so it must not go before the rest has.
-            let is_owner = one.made.name == self.names.name && one.made.resource.kind == "ConfigMap";
-            if is_owner && !rest.is_empty() {
-                rest.push(one);
-                continue;
-            }
             match kubernetes::get(&api, &format!("read {text}"), &one.made.name).await {
-                Ok(None) => continue,
-                Ok(Some(object)) => self.delete(&api, &text, &object, &mut one).await,
+                Ok(None) => {
+                    leaving.remove(index);
+                    continue;
+                }
+                Ok(Some(object)) => self.delete(&api, &text, &object, one).await,
                 Err(error) => one.last = error.to_string(),
             }
-            rest.push(one);
+            index += 1;
         }
-        *leaving = rest;
     }
 
     async fn delete(&self, api: &Api<DynamicObject>, text: &str, object: &DynamicObject, one: &mut Leaving) {
         let uid = object.metadata.uid.clone();
-        let is_ours = object.metadata.labels.as_ref().is_some_and(|labels| {
-            self.names.inherited_labels().iter().all(|(name, value)| labels.get(name) == Some(value))
-        });
-        if !is_ours {
+        if !object.metadata.labels.as_ref().is_some_and(|labels| self.names.owns(labels)) {
             "an object of this name is not ours".clone_into(&mut one.last);
             return;
         }
@@ -96,11 +100,11 @@ impl Sandbox {
 
     /// What the operator made for the scratch Cluster and is still there.
     async fn dependants(&self) -> Result<Vec<String>, ApiError> {
-        let labels = format!("{CLUSTER_LABEL}={}", self.names.name);
+        let labels = self.names.cluster_selector();
         let (pods, claims, secrets) = tokio::join!(
-            self.metadata::<Pod>("list the sandbox's pods", &labels),
-            self.metadata::<PersistentVolumeClaim>("list the sandbox's volumes", &labels),
-            self.metadata::<Secret>("list the sandbox's secrets", &labels),
+            self.metadata::<Pod>("pods", &labels),
+            self.metadata::<PersistentVolumeClaim>("volumes", &labels),
+            self.metadata::<Secret>("secrets", &labels),
         );
         let mut names = Vec::new();
         for (kind, found) in [("Pod", pods?), ("PersistentVolumeClaim", claims?), ("Secret", secrets?)] {
@@ -110,12 +114,16 @@ impl Sandbox {
     }
 
     /// Names alone: the answer holds no secret.
-    async fn metadata<K>(&self, doing: &str, labels: &str) -> Result<Vec<String>, ApiError>
+    async fn metadata<K>(&self, what: &str, labels: &str) -> Result<Vec<String>, ApiError>
     where
-        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned,
     {
         let api: Api<K> = Api::namespaced(self.kubernetes.client.clone(), &self.names.namespace);
-        let found = kubernetes::ask(doing, api.list_metadata(&ListParams::default().labels(labels))).await?;
+        let doing = format!("list the {what} of {}/{}", self.names.namespace, self.names.name);
+        let found = kubernetes::ask(&doing, api.list_metadata(&ListParams::default().labels(labels))).await?;
         Ok(found.items.into_iter().filter_map(|object: PartialObjectMeta<K>| object.metadata.name).collect())
     }
 

@@ -15,7 +15,7 @@ use super::surroundings::Surroundings;
 use super::{WriteAccess, backups, listed};
 use crate::finding::{Blame, Code, Finding};
 use crate::kubernetes::{self, ApiError, Kubernetes};
-use crate::source::cluster::{Method, SourceCluster};
+use crate::source::cluster::SourceCluster;
 
 const READING: [&str; 3] = ["get", "list", "watch"];
 /// A way into a container or past the API server, whatever the verb: the streams begin with a GET.
@@ -39,6 +39,8 @@ struct Answers {
     /// The questions, and whether they were answered with yes.
     by_name: Vec<(String, Result<bool, ApiError>)>,
     rules: Result<SubjectRulesReviewStatus, ApiError>,
+    /// Every pod and claim of the source was known, and so asked about.
+    all_instances: bool,
 }
 
 /// Who asked, and what a person said to it.
@@ -60,7 +62,8 @@ pub(super) async fn ask(
     let by_name = join_all(by_name.collect::<Vec<_>>());
     let (by_name, rules) = tokio::join!(by_name, rules(kubernetes, &source.namespace));
     let asker = Asker { user: &kubernetes.identity.user, inside: kubernetes.is_inside(), writes };
-    judge(&Answers { by_name, rules }, source, asker)
+    let all_instances = surroundings.pods.is_ok() && surroundings.claims.is_ok();
+    judge(&Answers { by_name, rules, all_instances }, source, asker)
 }
 
 async fn answer(kubernetes: &Kubernetes, namespace: &str, question: &Question) -> (String, Result<bool, ApiError>) {
@@ -90,8 +93,7 @@ async fn rules(kubernetes: &Kubernetes, namespace: &str) -> Result<SubjectRulesR
 /// What is asked by name. Everything else is covered by the rules.
 fn questions(source: &SourceCluster, surroundings: &Surroundings) -> Vec<Question> {
     let cluster = Some(source.name.clone());
-    let primary = source.cluster.status.as_ref().and_then(|status| status.current_primary.clone());
-    let pod = Some(primary.unwrap_or_else(|| format!("{}-1", source.name)));
+    let (pods, claims) = instances(source, surroundings);
     let backup = surroundings.backups.as_ref().ok().and_then(|all| backups::newest_completed(all));
     let backup = backup.and_then(|backup| backup.metadata.name.clone());
     let scheduled = surroundings.scheduled.as_ref().ok().and_then(|all| all.first()?.metadata.name.clone());
@@ -114,14 +116,6 @@ fn questions(source: &SourceCluster, surroundings: &Surroundings) -> Vec<Questio
         in_namespace("patch", CNPG, "scheduledbackups", &scheduled),
         // A pod made there could mount everything.
         in_namespace("create", "", "pods", &None),
-        in_namespace("delete", "", "pods", &pod),
-        in_namespace("create", "", "pods/exec", &pod),
-        in_namespace("get", "", "pods/exec", &pod),
-        in_namespace("create", "", "pods/attach", &pod),
-        in_namespace("create", "", "pods/portforward", &pod),
-        in_namespace("patch", "", "pods/ephemeralcontainers", &pod),
-        // CloudNativePG calls an instance's claim as its pod.
-        in_namespace("delete", "", "persistentvolumeclaims", &pod),
         in_namespace("update", "", "secrets", &key),
         in_namespace("delete", "", "secrets", &key),
         in_namespace("create", "", "serviceaccounts/token", &cluster),
@@ -130,11 +124,22 @@ fn questions(source: &SourceCluster, surroundings: &Surroundings) -> Vec<Questio
         in_namespace("bind", "rbac.authorization.k8s.io", "roles", &None),
         in_namespace("escalate", "rbac.authorization.k8s.io", "roles", &None),
     ];
+    for pod in pods {
+        let of_pod = |verb, resource| in_namespace(verb, "", resource, &Some(pod.clone()));
+        questions.extend([
+            of_pod("delete", "pods"),
+            of_pod("create", "pods/exec"),
+            of_pod("get", "pods/exec"),
+            of_pod("create", "pods/attach"),
+            of_pod("create", "pods/portforward"),
+            of_pod("patch", "pods/ephemeralcontainers"),
+        ]);
+    }
+    questions.extend(claims.into_iter().map(|name| in_namespace("delete", "", "persistentvolumeclaims", &Some(name))));
     let doors = database_secrets(source);
-    questions.extend(doors.into_iter().take(3).map(|name| in_namespace("get", "", "secrets", &Some(name))));
-    if source.method == Method::Plugin {
-        let plugin = source.cluster.spec.plugins.iter().find_map(|plugin| plugin.parameters.get("barmanObjectName"));
-        questions.push(in_namespace("patch", "barmancloud.cnpg.io", "objectstores", &plugin.cloned()));
+    questions.extend(doors.into_iter().map(|name| in_namespace("get", "", "secrets", &Some(name))));
+    if source.object_store.is_some() {
+        questions.push(in_namespace("patch", "barmancloud.cnpg.io", "objectstores", &source.object_store));
     }
     for resource in ["users", "groups"] {
         questions.push(Question { verb: "impersonate", group: "", resource, name: None, namespaced: false });
@@ -142,15 +147,27 @@ fn questions(source: &SourceCluster, surroundings: &Surroundings) -> Vec<Questio
     questions
 }
 
+/// The names of the source's pods and claims. CloudNativePG calls an instance's claim as its pod.
+fn instances(source: &SourceCluster, surroundings: &Surroundings) -> (BTreeSet<String>, BTreeSet<String>) {
+    let primary = source.cluster.status.as_ref().and_then(|status| status.current_primary.clone());
+    let primary = primary.unwrap_or_else(|| format!("{}-1", source.name));
+    let pods = surroundings.pods.iter().flatten().filter_map(|pod| pod.metadata.name.clone());
+    let claims = surroundings.claims.iter().flatten().filter_map(|claim| claim.metadata.name.clone());
+    (pods.chain([primary.clone()]).collect(), claims.chain([primary]).collect())
+}
+
 /// The Secrets that open production's database: with them nobody needs the API server to write.
-fn database_secrets(source: &SourceCluster) -> Vec<String> {
+fn database_secrets(source: &SourceCluster) -> BTreeSet<String> {
     let own = ["superuser", "app", "ca", "replication"];
-    let mut names: Vec<String> = own.iter().map(|suffix| format!("{}-{suffix}", source.name)).collect();
-    let bootstrap = source.cluster.spec.bootstrap.as_ref();
+    let mut names: BTreeSet<String> = own.iter().map(|suffix| format!("{}-{suffix}", source.name)).collect();
+    let spec = &source.cluster.spec;
+    let bootstrap = spec.bootstrap.as_ref();
     for method in ["initdb", "recovery"] {
         let given = bootstrap.and_then(|bootstrap| bootstrap.pointer(&format!("/{method}/secret/name"))?.as_str());
         names.extend(given.map(str::to_owned));
     }
+    let passwords = spec.managed.roles.iter().filter_map(|role| role.password_secret.as_ref());
+    names.extend(spec.superuser_secret.iter().chain(passwords).map(|secret| secret.name.clone()));
     names
 }
 
@@ -197,9 +214,21 @@ fn judge(answers: &Answers, source: &SourceCluster, asker: Asker) -> Finding {
         .of(source.text())
         .observed(error.to_string())
         .hint("access reviews are allowed to every identity by the ClusterRole system:basic-user"),
+        (Ok(rules), None) if rules.incomplete && !answers.all_instances => Finding::not_checked(
+            Code::AccessCanWrite,
+            "whether the drill could write to every pod and volume of production is not known",
+        )
+        .of(source.text())
+        .observed(
+            "the API server's own list of rules was incomplete, and the source's pods or claims could not be listed",
+        )
+        .hint("grant `list` on pods and persistentvolumeclaims in the source's namespace: docs/kubernetes.md"),
         (Ok(rules), None) => {
             let how = if rules.incomplete {
-                format!("{count} questions by name were all answered no; the API server could not list every rule")
+                format!(
+                    "{count} questions by name, about every pod, claim and Secret of the source, were all answered no; \
+                     the API server's own list of rules was incomplete"
+                )
             } else {
                 format!("no rule in the source's namespace writes, and {count} questions by name were answered no")
             };
@@ -236,7 +265,7 @@ fn found(allowed: &[String], source: &SourceCluster, asker: Asker) -> Finding {
 }
 
 /// What one rule allows beyond reading, one text a resource.
-fn powers(rule: &ResourceRule, doors: &[String]) -> Vec<String> {
+fn powers(rule: &ResourceRule, doors: &BTreeSet<String>) -> Vec<String> {
     let groups = rule.api_groups.as_deref().unwrap_or_default();
     let names = rule.resource_names.as_deref().unwrap_or_default();
     let opens_a_door = names.is_empty() || names.iter().any(|name| doors.contains(name));

@@ -135,10 +135,10 @@ pub(super) fn in_archive(
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::fixture::{self, object};
     use super::*;
     use crate::archive::inventory::fixture::inventory;
     use crate::finding::Outcome;
+    use crate::source::fixture::{self, object};
 
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 

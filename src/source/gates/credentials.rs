@@ -113,9 +113,9 @@ fn read_only_policy(location: &ArchiveLocation) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture;
     use super::*;
     use crate::finding::Outcome;
+    use crate::source::fixture;
 
     #[test]
     fn production_s_key_fails_only_when_the_store_refuses_it() {

@@ -67,7 +67,7 @@ struct Trouble {
 pub(super) fn judge(source: &SourceCluster, sandbox: &OperatorSandbox, operator: Option<Version>) -> Vec<Finding> {
     let code = Code::ImageUnsuitable;
     let overridden = sandbox.image_override.as_deref();
-    let Some(used) = overridden.or(source.image()) else {
+    let Some(used) = source.image_for(sandbox) else {
         return vec![
             Finding::failed(code, Blame::Environment, "the image that production runs is not known")
                 .of(source.text())
@@ -92,9 +92,7 @@ pub(super) fn judge(source: &SourceCluster, sandbox: &OperatorSandbox, operator:
 fn used_image(source: &SourceCluster, used: &str, is_overridden: bool, operator: Option<Version>) -> Finding {
     let code = Code::ImageUnsuitable;
     let image = Image::parse(used);
-    let status = source.cluster.status.as_ref();
-    let wanted = status.and_then(|status| status.pg_data_image_info.as_ref()?.major_version);
-    if let (Some(wanted), Some(found)) = (wanted, image.major())
+    if let (Some(wanted), Some(found)) = (source.major(), image.major())
         && is_overridden
         && wanted != found
     {
@@ -135,9 +133,9 @@ fn used_image(source: &SourceCluster, used: &str, is_overridden: bool, operator:
 mod tests {
     use serde_json::json;
 
-    use super::super::fixture::{cluster, source_of};
     use super::*;
     use crate::finding::Outcome;
+    use crate::source::fixture::{cluster, source_of};
 
     fn judged(
         method: Method,

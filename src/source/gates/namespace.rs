@@ -84,9 +84,9 @@ fn foreign(name: &str, clusters: &[Cluster]) -> Option<Finding> {
 mod tests {
     use serde_json::json;
 
-    use super::super::fixture::{api_error, object};
     use super::*;
     use crate::finding::Outcome;
+    use crate::source::fixture::{api_error, object};
 
     #[test]
     fn a_namespace_that_can_be_listed_is_there() {

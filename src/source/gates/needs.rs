@@ -22,8 +22,7 @@ fn list(source: &SourceCluster) -> Vec<String> {
     needs.extend(key.map(|name| format!("the object store's key (Secret {name})")));
     needs.extend(source.store.endpoint_ca.as_ref().map(|ca| format!("the store's authority (Secret {})", ca.name)));
     if source.method == Method::Plugin {
-        let name = spec.plugins.iter().find_map(|plugin| plugin.parameters.get("barmanObjectName"));
-        let name = name.map_or(String::new(), |name| format!(" {name}"));
+        let name = source.object_store.as_ref().map_or(String::new(), |name| format!(" {name}"));
         needs.push(format!("the Barman Cloud plugin and its ObjectStore{name}"));
     }
     needs.extend(spec.image_pull_secrets.iter().map(|secret| format!("the registry's key (Secret {})", secret.name)));
@@ -45,14 +44,18 @@ fn list(source: &SourceCluster) -> Vec<String> {
 mod tests {
     use serde_json::json;
 
-    use super::super::fixture::{cluster, object, source, source_of};
     use super::*;
+    use crate::source::fixture::{cluster, object, source, source_of};
 
     #[test]
     fn an_ordinary_source_needs_its_image_and_its_key() {
         assert_eq!(
             list(&source()),
-            ["the image registry.example/postgresql:17.5", "the object store's key (Secret cnpg-s3-creds)"]
+            [
+                "the image registry.example/postgresql:17.5",
+                "the object store's key (Secret cnpg-s3-creds)",
+                "the registry's key (Secret registry)",
+            ]
         );
     }
 
@@ -61,10 +64,10 @@ mod tests {
         let spec = json!({
             "imageName": "pg@sha256:abc",
             "imagePullSecrets": [{"name": "registry"}],
-            "plugins": [{"name": "barman-cloud.cloudnative-pg.io", "parameters": {"barmanObjectName": "store"}}],
             "postgresql": {"extensions": [{"name": "postgis", "image": {"reference": "postgis:3"}}, {"name": "x"}]}
         });
         let mut source = source_of(cluster(&json!({}), &spec, &json!({})), Method::Plugin);
+        source.object_store = Some("store".to_owned());
         source.store.endpoint_ca = Some(object(json!({"name": "minio-ca", "key": "ca.crt"})));
         source.store.wal = Some(json!({"encryption": "aws:kms"}));
         assert_eq!(

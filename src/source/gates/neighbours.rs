@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::core::v1::{self, PersistentVolumeClaim, Pod};
 use kube::Api;
 
 use super::surroundings::Surroundings;
@@ -11,6 +11,7 @@ use super::unread;
 use crate::finding::{Code, Finding};
 use crate::kubernetes::{self, ApiError, Kubernetes};
 use crate::source::cluster::SourceCluster;
+use crate::source::endpoint::{Endpoint, Service};
 
 /// Where pods run and what they write to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,13 +22,15 @@ struct Place {
 }
 
 pub(super) async fn ask(kubernetes: &Kubernetes, source: &SourceCluster, surroundings: &Surroundings) -> Finding {
-    let endpoint = source.store.endpoint_url.as_deref();
-    let Some((service, namespace)) = endpoint.and_then(|endpoint| service_of(endpoint, &source.namespace)) else {
-        return elsewhere(endpoint);
+    let url = source.store.endpoint_url.as_deref();
+    let endpoint = Endpoint::of(source);
+    let Some(Service { name: service, namespace }) = endpoint.as_ref().and_then(Endpoint::service) else {
+        return elsewhere(url);
     };
-    let store = match store_place(kubernetes, &service, &namespace).await {
+    let namespace = namespace.unwrap_or(&source.namespace);
+    let store = match store_place(kubernetes, service, namespace).await {
         Ok(Some(place)) => place,
-        Ok(None) => return elsewhere(endpoint),
+        Ok(None) => return elsewhere(url),
         Err(error) => {
             let summary = "whether the archive lies beside the database is not known";
             let permission =
@@ -48,7 +51,7 @@ pub(super) async fn ask(kubernetes: &Kubernetes, source: &SourceCluster, surroun
 
 /// The pods behind the Service; None when there is no such Service, or it selects none.
 async fn store_place(kubernetes: &Kubernetes, service: &str, namespace: &str) -> Result<Option<Place>, ApiError> {
-    let services: Api<Service> = Api::namespaced(kubernetes.client.clone(), namespace);
+    let services: Api<v1::Service> = Api::namespaced(kubernetes.client.clone(), namespace);
     let doing = format!("read the Service {namespace}/{service}");
     let found = kubernetes::get(&services, &doing, service).await?;
     let Some(selector) = found.and_then(|found| found.spec?.selector).filter(|selector| !selector.is_empty()) else {
@@ -69,26 +72,6 @@ async fn store_place(kubernetes: &Kubernetes, service: &str, namespace: &str) ->
     Ok((!place.nodes.is_empty()).then_some(place))
 }
 
-/// Service and namespace that an endpoint inside the cluster names: `http://minio.minio.svc:9000`.
-fn service_of(endpoint: &str, own_namespace: &str) -> Option<(String, String)> {
-    let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
-    let host = rest.split(['/', ':']).next()?;
-    let is_name = |part: &&str| {
-        !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-    };
-    let parts: Vec<&str> = host.split('.').collect();
-    if !parts.iter().all(is_name) || host.parse::<std::net::IpAddr>().is_ok() {
-        return None;
-    }
-    match parts.as_slice() {
-        [service] => Some(((*service).to_owned(), own_namespace.to_owned())),
-        [service, namespace] | [service, namespace, "svc", ..] => {
-            Some(((*service).to_owned(), (*namespace).to_owned()))
-        }
-        _ => None,
-    }
-}
-
 fn nodes(pods: &[Pod]) -> BTreeSet<String> {
     pods.iter().filter_map(|pod| pod.spec.as_ref()?.node_name.clone()).collect()
 }
@@ -102,8 +85,8 @@ fn claims_of(pod: &Pod) -> Vec<String> {
     volumes.iter().filter_map(|volume| Some(volume.persistent_volume_claim.as_ref()?.claim_name.clone())).collect()
 }
 
-fn elsewhere(endpoint: Option<&str>) -> Finding {
-    let place = endpoint.map_or("AWS itself".to_owned(), str::to_owned);
+fn elsewhere(url: Option<&str>) -> Finding {
+    let place = url.map_or("AWS itself".to_owned(), str::to_owned);
     let summary = format!("the archive is at {place}, which is no Service with pods in this cluster");
     Finding::note(Code::ArchiveBesideSource, summary).hint("make sure that it outlives this cluster's nodes and disks")
 }
@@ -146,24 +129,6 @@ mod tests {
     fn place(nodes: &[&str], classes: &[&str]) -> Place {
         let set = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
         Place { nodes: set(nodes), classes: set(classes) }
-    }
-
-    #[test]
-    fn an_endpoint_inside_the_cluster_names_service_and_namespace() {
-        let found = |service: &str, namespace: &str| Some((service.to_owned(), namespace.to_owned()));
-        for (endpoint, expected) in [
-            ("http://minio.minio.svc:9000", found("minio", "minio")),
-            ("https://minio.store.svc.cluster.local", found("minio", "store")),
-            ("http://minio.store:9000/", found("minio", "store")),
-            ("http://minio:9000", found("minio", "postgres")),
-            ("https://s3.eu-central-1.amazonaws.com", None),
-            ("http://10.96.0.7:9000", None),
-            ("http://[fd00::1]:9000", None),
-            ("http://", None),
-            ("http://a..svc", None),
-        ] {
-            assert_eq!(service_of(endpoint, "postgres"), expected, "{endpoint}");
-        }
     }
 
     #[test]

@@ -127,9 +127,9 @@ fn shown(key: &str, thousandths: u128) -> String {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::fixture::{api_error, cluster, object, source_of};
     use super::*;
     use crate::finding::Outcome;
+    use crate::source::fixture::{api_error, cluster, object, source_of};
 
     fn our_needs() -> Needs {
         let spec = json!({"resources": {"requests": {"cpu": "50m"}, "limits": {"memory": "1Gi", "cpu": 2}}});

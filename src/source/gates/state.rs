@@ -1,13 +1,12 @@
 //! The source's own state: asleep on purpose, archiving, healthy.
 
-use super::cut;
-use crate::cnpg::{Cluster, FENCING_ANNOTATION, HIBERNATION_ANNOTATION};
+use super::{cut, listed};
+use crate::cnpg::{Cluster, FENCING_ANNOTATION, HEALTHY, HIBERNATION_ANNOTATION};
 use crate::finding::{Blame, Code, Finding};
-
-const HEALTHY: &str = "Cluster in healthy state";
 
 pub(super) fn judge(cluster: &Cluster) -> Vec<Finding> {
     let mut findings = vec![running(cluster)];
+    findings.extend(fenced_standbys(cluster));
     findings.extend(archiving(cluster));
     findings
 }
@@ -41,8 +40,10 @@ fn pauses(cluster: &Cluster, name: &str) -> Vec<String> {
     if annotation(HIBERNATION_ANNOTATION) == Some("on") {
         reasons.push("it hibernates".to_owned());
     }
-    if let Some(fenced) = annotation(FENCING_ANNOTATION).filter(|fenced| !is_empty_list(fenced)) {
-        reasons.push(format!("instances are fenced: {}", cut(fenced)));
+    match fencing(cluster) {
+        Fencing::All => reasons.push("all instances are fenced".to_owned()),
+        Fencing::Primary(primary) => reasons.push(format!("its primary {} is fenced", cut(primary))),
+        Fencing::Standbys(_) => {}
     }
     if let Some(replica) = &cluster.spec.replica {
         // As the operator decides it: `enabled`, else whether the primary of the topology is another Cluster.
@@ -56,8 +57,35 @@ fn pauses(cluster: &Cluster, name: &str) -> Vec<String> {
     reasons
 }
 
-fn is_empty_list(json: &str) -> bool {
-    serde_json::from_str::<Vec<String>>(json).is_ok_and(|list| list.is_empty())
+/// Who is fenced: only without its primary does a source write no WAL.
+enum Fencing<'a> {
+    All,
+    Primary(&'a str),
+    /// Which ones; none is none.
+    Standbys(Vec<String>),
+}
+
+fn fencing(cluster: &Cluster) -> Fencing<'_> {
+    let written = cluster.metadata.annotations.as_ref().and_then(|all| all.get(FENCING_ANNOTATION));
+    // A list that cannot be read names nobody.
+    let fenced: Vec<String> = written.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+    if fenced.iter().any(|name| name == "*") {
+        return Fencing::All;
+    }
+    let primary = cluster.status.as_ref().and_then(|status| status.current_primary.as_deref());
+    match primary.filter(|primary| fenced.iter().any(|name| name == primary)) {
+        Some(primary) => Fencing::Primary(primary),
+        None => Fencing::Standbys(fenced),
+    }
+}
+
+fn fenced_standbys(cluster: &Cluster) -> Option<Finding> {
+    let Fencing::Standbys(fenced) = fencing(cluster) else { return None };
+    (!fenced.is_empty()).then(|| {
+        Finding::note(Code::SourcePaused, "standbys of the source are fenced; its primary goes on")
+            .of(cluster.metadata.name.clone().unwrap_or_default())
+            .observed(listed(&fenced.iter().map(|name| cut(name)).collect::<Vec<_>>()))
+    })
 }
 
 /// What the operator last heard of the archiver; None when it says nothing.
@@ -84,9 +112,9 @@ fn archiving(cluster: &Cluster) -> Option<Finding> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::fixture::cluster;
     use super::*;
     use crate::finding::Outcome;
+    use crate::source::fixture::cluster;
 
     #[test]
     fn a_source_that_sleeps_is_fenced_or_follows_another_is_paused() {
@@ -96,7 +124,14 @@ mod tests {
             ("awake", none.clone(), none.clone(), None),
             ("hibernates", annotated(HIBERNATION_ANNOTATION, "on"), none.clone(), Some("it hibernates")),
             ("woken", annotated(HIBERNATION_ANNOTATION, "off"), none.clone(), None),
-            ("fenced", annotated(FENCING_ANNOTATION, r#"["*"]"#), none.clone(), Some(r#"instances are fenced: ["*"]"#)),
+            ("fenced", annotated(FENCING_ANNOTATION, r#"["*"]"#), none.clone(), Some("all instances are fenced")),
+            (
+                "primary fenced",
+                annotated(FENCING_ANNOTATION, r#"["prod-1","prod-2"]"#),
+                none.clone(),
+                Some("its primary prod-2 is fenced"),
+            ),
+            ("standby fenced", annotated(FENCING_ANNOTATION, r#"["prod-1"]"#), none.clone(), None),
             ("no longer fenced", annotated(FENCING_ANNOTATION, "[]"), none.clone(), None),
             ("replica", none.clone(), json!({"replica": {"enabled": true}}), Some("it is a replica cluster")),
             ("was a replica", none.clone(), json!({"replica": {"enabled": false, "primary": "other"}}), None),
@@ -109,10 +144,26 @@ mod tests {
             ("primary of a topology", none.clone(), json!({"replica": {"primary": "prod"}}), None),
             ("primary by another name", none, json!({"replica": {"primary": "eu", "self": "eu"}}), None),
         ] {
-            let finding = running(&cluster(&metadata, &spec, &json!({"phase": HEALTHY})));
+            let finding = running(&cluster(&metadata, &spec, &json!({"phase": HEALTHY, "currentPrimary": "prod-2"})));
             assert_eq!(finding.observed.as_deref(), expected, "{name}");
             let outcome = if expected.is_some() { Outcome::Failed } else { Outcome::Passed };
             assert_eq!(finding.outcome, outcome, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_fenced_standby_is_a_note_and_a_fenced_primary_more_than_that() {
+        let notes = |fenced: &str| {
+            let metadata = json!({"annotations": {FENCING_ANNOTATION: fenced}});
+            let all = judge(&cluster(&metadata, &json!({}), &json!({"phase": HEALTHY, "currentPrimary": "prod-2"})));
+            all.into_iter()
+                .filter(|one| one.outcome == Outcome::Note)
+                .filter_map(|note| note.observed)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(notes(r#"["prod-1","prod-3"]"#), ["prod-1, prod-3"]);
+        for fenced in [r#"["prod-1","prod-2"]"#, r#"["*"]"#, "[]", "broken"] {
+            assert_eq!(notes(fenced), Vec::<String>::new(), "{fenced}");
         }
     }
 

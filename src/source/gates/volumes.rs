@@ -30,10 +30,7 @@ pub(super) async fn ask(kubernetes: &Kubernetes, source: &SourceCluster, sizes: 
 /// Which classes the volumes ask for; None is the default one.
 fn volumes(source: &SourceCluster) -> BTreeSet<Option<String>> {
     let spec = &source.cluster.spec;
-    let class = |storage: &Storage| {
-        let template = || Some(storage.pvc_template.as_ref()?.get("storageClassName")?.as_str()?.to_owned());
-        storage.storage_class.clone().or_else(template)
-    };
+    let class = |storage: &Storage| storage.class().map(str::to_owned);
     let tablespaces = spec.tablespaces.iter().map(|tablespace| &tablespace.storage);
     std::iter::once(&spec.storage).chain(&spec.wal_storage).chain(tablespaces).map(class).collect()
 }
@@ -105,9 +102,9 @@ fn is(node: &Node, condition: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::super::fixture::{api_error, object, source};
     use super::*;
     use crate::finding::Outcome;
+    use crate::source::fixture::{api_error, object, source};
 
     fn class(name: &str, policy: &str, default: &str) -> StorageClass {
         object(json!({

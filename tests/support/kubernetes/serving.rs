@@ -13,13 +13,10 @@ use serde_json::Value;
 use super::answer::Answer;
 use super::request::Request;
 use super::resource::Key;
-use super::{Api, Asked, Fault};
+use super::{Api, Asked, Fault, UNDER_WAY};
 
 /// A watch or a followed log looks this often for something new.
 const LOOK: Duration = Duration::from_millis(10);
-/// Between a call of the test's and the request that it belongs to: time enough to drop the request.
-const PAUSE: Duration = Duration::from_millis(20);
-
 impl Api {
     pub(super) async fn serve(&self, request: http::Request<Asking>) -> Result<Response<Body>, io::Error> {
         let (parts, body) = request.into_parts();
@@ -45,7 +42,7 @@ impl Api {
         };
         if let Some(call) = call {
             call();
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(UNDER_WAY).await;
         }
         match fault {
             Some(Fault::Refused) => Ok(Answer::forbidden(request, &self.state().access.user)),

@@ -10,6 +10,7 @@ pub enum Judgement {
     Is(Blame),
     /// The rest need the listing, a second attempt, or other words of the log.
     WrongSize,
+    Page,
     Configuration,
     Timeline,
     Vanished,
@@ -53,6 +54,9 @@ impl Class {
         Self { unless, ..self }
     }
 }
+
+/// PostgreSQL's words for a segment that is too short or too long.
+pub const WRONG_SIZE: &str = "has wrong size";
 
 /// A real recovery would meet this as well.
 const IMAGE: Judgement = Judgement::Is(Blame::Source);
@@ -157,7 +161,7 @@ pub const CLASSES: &[Class] = &[
     )
     .may_heal(),
     class(
-        &["has wrong size"],
+        &[WRONG_SIZE],
         Code::WalSegmentDamaged,
         Judgement::WrongSize,
         "a segment has not the size of one, so nothing from it on can be recovered",
@@ -185,7 +189,7 @@ pub const CLASSES: &[Class] = &[
     class(
         &["invalid page in block", "WAL contains references to invalid pages"],
         Code::ServerUp,
-        Judgement::Is(Blame::Backups),
+        Judgement::Page,
         "the base backup holds a damaged page",
         "make a new base backup",
     ),

@@ -195,14 +195,37 @@ fn a_store_that_a_network_policy_hides_may_be_reached_by_the_next_attempt() {
 }
 
 #[test]
-fn a_segment_of_wrong_size_blames_the_backups() {
-    let log = read(&[recorded!("wrong_size")]);
+fn a_segment_of_wrong_size_blames_the_backups_at_the_second_attempt() {
+    let attempt = recorded!("wrong_size");
+    let log = read(&[attempt]);
     let finding = failed(&log, &whole(), &to_lsn());
-    assert_eq!((finding.code, finding.blame), (Code::WalSegmentDamaged, BACKUPS));
+    assert_eq!((finding.code, finding.blame, is_final(&log)), (Code::WalSegmentDamaged, UNKNOWN, false));
     assert_eq!(finding.object.as_deref(), Some("000000010000000000000005"));
-    assert!(is_final(&log));
+    assert_eq!(suspect(&log, &whole(), &to_lsn()).map(|segment| segment.number), Some(5));
+    let log = read(&[attempt, attempt]);
+    assert_eq!((judged(&log), is_final(&log)), ((Code::WalSegmentDamaged, BACKUPS), true));
     let without = fixture::inventory(&[(1, 3)], &[(1, 3..=4), (1, 6..=10)]);
     assert_eq!(failed(&log, &without, &to_lsn()).blame, UNKNOWN, "it is not the segment that was listed");
+    assert_eq!(suspect(&log, &without, &to_lsn()), None);
+    let growing = attempt.replace("wrong size: 8388608", "wrong size: 4194304");
+    let log = read(&[&growing, attempt]);
+    assert_eq!(
+        (judged(&log), is_final(&log)),
+        ((Code::WalSegmentDamaged, UNKNOWN), false),
+        "it was still being fetched"
+    );
+}
+
+#[test]
+fn a_damaged_page_blames_the_backups_when_the_server_says_it_in_two_attempts() {
+    let server = postgres("PANIC", "invalid page in block 5 of relation base/5/1259");
+    let log = read(&[&server]);
+    assert_eq!((judged(&log), is_final(&log)), ((Code::ServerUp, UNKNOWN), false));
+    let log = read(&[&server, &server]);
+    assert_eq!((judged(&log), is_final(&log)), ((Code::ServerUp, BACKUPS), true));
+    let other = manager("restore error", "invalid page in block 5 of relation base/5/1259");
+    let log = read(&[&other, &other]);
+    assert_eq!((judged(&log), is_final(&log)), ((Code::ServerUp, UNKNOWN), false), "PostgreSQL did not say it");
 }
 
 #[test]
@@ -237,15 +260,31 @@ fn a_checkpoint_that_cannot_be_read_blames_the_backups_when_it_fails_twice_at_th
 }
 
 #[test]
-fn a_broken_record_before_the_target_blames_the_backups() {
-    let log = read(&[recorded!("broken_record")]);
-    let finding = failed(&log, &whole(), &to_lsn());
-    assert_eq!((finding.code, finding.blame), (Code::RecoveryStop, BACKUPS));
-    assert_eq!(finding.object.as_deref(), Some("000000010000000000000005"));
-    assert!(is_final(&log));
-    assert_eq!(undelivered(&log, &whole(), &to_lsn()), None);
-    let log = read(&[recorded!("broken_in_backup")]);
-    assert_eq!(judged(&log), (Code::RecoveryStop, BACKUPS));
+fn a_broken_record_before_the_target_blames_the_backups_at_the_second_attempt() {
+    for (attempt, segment) in [(recorded!("broken_record"), 5), (recorded!("broken_in_backup"), 3)] {
+        let log = read(&[attempt]);
+        assert_eq!((judged(&log), is_final(&log)), ((Code::RecoveryStop, UNKNOWN), false));
+        assert_eq!(undelivered(&log, &whole(), &to_lsn()), None);
+        assert_eq!(suspect(&log, &whole(), &to_lsn()).map(|segment| segment.number), Some(segment));
+        let log = read(&[attempt, attempt]);
+        let finding = failed(&log, &whole(), &to_lsn());
+        assert_eq!((finding.code, finding.blame, is_final(&log)), (Code::RecoveryStop, BACKUPS, true));
+        assert_eq!(finding.object, Some(format!("00000001000000000000000{segment}")));
+    }
+    let elsewhere = recorded!("broken_record").replace("0/5080000", "0/5090000").replace("524288", "589824");
+    let log = read(&[&elsewhere, recorded!("broken_record")]);
+    assert_eq!(
+        (judged(&log), is_final(&log)),
+        ((Code::RecoveryStop, UNKNOWN), false),
+        "it broke at another place before"
+    );
+}
+
+#[test]
+fn a_complaint_behind_the_last_segment_names_no_segment_to_read() {
+    let line = postgres("LOG", "invalid record length at 0/A000028: expected at least 24, got 0");
+    assert_eq!(suspect(&read(&[&line]), &whole(), &to_lsn()), None);
+    assert_eq!(suspect(&read(&[recorded!("reached")]), &whole(), &to_lsn()), None);
 }
 
 #[test]
@@ -254,7 +293,8 @@ fn a_broken_record_of_a_segment_that_was_not_restored_blames_nobody() {
         postgres("LOG", "invalid record length at 0/5080000: expected at least 24, got 0"),
         postgres("FATAL", complaint::ENDED_EARLY),
     ];
-    assert_eq!(judged(&read(&[&lines.join("\n")])), (Code::RecoveryStop, UNKNOWN));
+    let attempt = lines.join("\n");
+    assert_eq!(judged(&read(&[&attempt, &attempt])), (Code::RecoveryStop, UNKNOWN));
 }
 
 #[test]
@@ -422,7 +462,7 @@ fn what_cannot_be_recorded_here_is_known_by_its_words() {
             ENVIRONMENT,
             false,
         ),
-        (postgres("PANIC", "WAL contains references to invalid pages"), Code::ServerUp, BACKUPS, true),
+        (postgres("PANIC", "WAL contains references to invalid pages"), Code::ServerUp, UNKNOWN, false),
     ] {
         let log = read(&[&line]);
         assert_eq!((judged(&log), is_final(&log)), ((code, blame), finality), "{line}");
@@ -442,7 +482,25 @@ fn a_failure_of_no_class_blames_nobody_and_says_what_was_logged() {
 #[test]
 fn only_the_last_attempt_is_judged() {
     let log = read(&[recorded!("denied"), recorded!("broken_record")]);
-    assert_eq!(judged(&log), (Code::RecoveryStop, BACKUPS));
+    assert_eq!(judged(&log).0, Code::RecoveryStop);
+}
+
+#[test]
+fn a_pod_that_was_killed_for_its_memory_explains_only_a_log_that_gives_no_reason() {
+    let killed = |log| out_of_memory(&log, "container full-recovery: OOMKilled, exit code 137");
+    let finding = killed(read(&[""])).unwrap();
+    assert_eq!((finding.code, finding.blame), (Code::SandboxUnusable, ENVIRONMENT));
+    assert_eq!(killed(read(&[recorded!("denied")])), None);
+}
+
+#[test]
+fn an_image_that_the_drill_chose_is_not_the_sources_fault() {
+    let finding = failed(&read(&[recorded!("no_barman")]), &whole(), &to_lsn());
+    let own = with_own_image(finding.clone());
+    assert_eq!((own.code, own.blame), (Code::ImageUnsuitable, ENVIRONMENT));
+    assert!(!own.hint.unwrap().contains("would fail the same way"));
+    let other = Finding::failed(Code::SourcePaused, Blame::Source, "it hibernates");
+    assert_eq!(with_own_image(other.clone()), other);
 }
 
 #[test]

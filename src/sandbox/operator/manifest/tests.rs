@@ -6,7 +6,7 @@ use super::*;
 use crate::archive::timeline::History;
 use crate::archive::wal::{Lsn, Segment, Timeline};
 use crate::source::cluster::KeyOrigin;
-use crate::source::gates::fixture::{cluster as source_cluster, source_of};
+use crate::source::fixture::{cluster as source_cluster, source_of};
 
 fn names() -> Names {
     let expires = "2026-11-21T17:00:00Z".parse().unwrap();

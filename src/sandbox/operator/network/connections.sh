@@ -1,5 +1,6 @@
 # Which connections can be opened from this pod. Hosts and ports come by environment (STORE_SCHEME, STORE_HOST, STORE_PORT,
-# PRODUCTION_HOST, PRODUCTION_PORT) and are never part of this text. Prints one line a connection, in words of its own.
+# PRODUCTION_HOST, PRODUCTION_PORT, STRAY_HOST, STRAY_PORT) and are never part of this text. Prints one line a connection,
+# in words of its own.
 export LC_ALL=C
 
 # `exec` ends this shell when it fails. $0 is the host, $1 the port, $2 the scheme.
@@ -45,19 +46,21 @@ store() {
 }
 
 # A policy that shuts this pod off may act a moment late.
-production() {
+closed() { # host, port
   local answer
-  answer=$(attempt "$PRODUCTION_HOST" "$PRODUCTION_PORT" none)
+  answer=$(attempt "$1" "$2" none)
   if [[ $answer == open ]]; then
     sleep 1
-    answer=$(attempt "$PRODUCTION_HOST" "$PRODUCTION_PORT" none)
+    answer=$(attempt "$1" "$2" none)
   fi
   echo "$answer"
 }
 
 store=$(store)
-production=$(production)
+production=$(closed "$PRODUCTION_HOST" "$PRODUCTION_PORT")
+stray=$(closed "$STRAY_HOST" "$STRAY_PORT")
 # By now the policies act, and what was open at first may be shut.
 [[ $store == open* ]] && store=$(store)
 echo "store $store"
 echo "production $production"
+echo "stray $stray"

@@ -3,11 +3,11 @@
 
 use serde_json::json;
 
-use super::endpoint::{Endpoint, Service};
-use super::{PRODUCTION_PORT, production_host};
+use super::{PRODUCTION_PORT, STRAY_HOST, STRAY_PORT, production_host};
 use crate::finding::{Blame, Code, Finding};
 use crate::sandbox::operator::names::PROGRAM;
 use crate::source::cluster::SourceCluster;
+use crate::source::endpoint::{Endpoint, Service};
 
 const STORE_SUMMARY: &str = "a pod with the labels of the recovery pod does not reach the object store";
 
@@ -33,7 +33,7 @@ pub fn judge(output: &str, source: &SourceCluster, endpoint: &Endpoint, namespac
         let mut lines = output.lines().filter_map(|line| line.strip_prefix(subject)?.strip_prefix(' '));
         lines.next_back().and_then(Answer::parse)
     };
-    vec![store(said("store"), endpoint, namespace), production(said("production"), source)]
+    vec![store(said("store"), endpoint, namespace), egress(said("production"), said("stray"), source)]
 }
 
 impl Answer {
@@ -98,14 +98,14 @@ fn store_hint(answer: &Answer, endpoint: &Endpoint, namespace: &str) -> String {
         (Answer::NameUnanswered, _) => {
             format!("allow DNS in the egress of namespace {namespace}: docs/kubernetes/network.yaml")
         }
-        (Answer::NameUnknown, Some(Service::Bare)) => format!(
+        (Answer::NameUnknown, Some(Service { namespace: None, .. })) => format!(
             "only pods in its own namespace know {host} by that name: write {host}.NAMESPACE.svc into the source's endpointURL"
         ),
         (Answer::NameUnknown, _) => {
             format!("is the host in the source's endpointURL right, and may namespace {namespace} ask the DNS?")
         }
         (Answer::Silent, _) => "does the endpoint speak http there, or https?".to_owned(),
-        (_, Some(Service::In { namespace: store })) => format!(
+        (_, Some(Service { namespace: Some(store), .. })) => format!(
             "if a NetworkPolicy guards the store's pods, add one with the same podSelector (without such a policy do not: \
              the first one shuts production out): kubectl apply -f - <<< '{}'; and the egress of namespace {namespace} \
              must allow the store too: docs/kubernetes/network.yaml",
@@ -136,43 +136,62 @@ fn additive_policy(store: &str, port: u16, namespace: &str) -> serde_json::Value
     })
 }
 
-fn production(answer: Option<Answer>, source: &SourceCluster) -> Finding {
-    let place = format!("{}:{PRODUCTION_PORT}", production_host(source));
+/// Open by one connection that opened; closed only by two that failed, since production may be guarded by a policy of its
+/// own, and a server that is down refuses everybody. A policy may drop or refuse.
+fn egress(production: Option<Answer>, stray: Option<Answer>, source: &SourceCluster) -> Finding {
+    let places = [
+        format!("production's database {}:{PRODUCTION_PORT}", production_host(source)),
+        format!("the operator {STRAY_HOST}:{STRAY_PORT}"),
+    ];
     let not_shown = |observed: String, hint: &str| {
         Finding::not_checked(Code::NetworkEgressOpen, "whether the sandbox's egress is closed was not shown")
-            .of(&place)
-            .expected("a connection to production's database fails")
+            .of(places.join(", "))
+            .expected("connections to production's database and to the operator fail")
             .observed(observed)
             .hint(hint)
     };
-    match answer {
-        None => not_shown(
+    let answers = [production, stray];
+    let is_open = |answer: &Option<Answer>| matches!(answer, Some(Answer::Open(_) | Answer::Silent));
+    let open: Vec<&str> =
+        places.iter().zip(&answers).filter(|(_, answer)| is_open(answer)).map(|(place, _)| place.as_str()).collect();
+    if !open.is_empty() {
+        let summary = "the sandbox can connect to what is none of its business, so it could to others";
+        return Finding::failed(Code::NetworkEgressOpen, Blame::Environment, summary)
+            .of(open.join(", "))
+            .expected("the connection fails")
+            .observed("the connection opened")
+            .hint("apply the sandbox's network policy: docs/kubernetes/network.yaml");
+    }
+    let [Some(production), Some(stray)] = answers else {
+        return not_shown(
             "the pod of the network test gave no answer that can be read".to_owned(),
             "does its image have bash, as CloudNativePG's do?",
-        ),
-        Some(answer @ (Answer::Open(_) | Answer::Silent)) => {
-            let summary = "the sandbox can connect to production's database, so it could to others";
-            Finding::failed(Code::NetworkEgressOpen, Blame::Environment, summary)
-                .of(place)
-                .expected("the connection fails")
-                .observed(answer.text())
-                .hint("apply the sandbox's network policy: docs/kubernetes/network.yaml")
-        }
-        Some(answer @ (Answer::NameUnknown | Answer::NameUnanswered | Answer::Failed)) => {
-            not_shown(answer.text(), "allow DNS in the sandbox's egress: docs/kubernetes/network.yaml")
-        }
-        // A server that is down refuses everybody.
-        Some(answer) if !is_ready(source) => not_shown(
-            format!("{}, but the source has no ready instance either", answer.text()),
-            "bring the source up and run the drill again",
-        ),
-        Some(answer) => Finding::passed(
-            Code::NetworkEgressOpen,
-            "a connection from the sandbox to production's database failed, as it must",
-        )
-        .of(place)
-        .observed(answer.text()),
+        );
+    };
+    let observed = format!("production: {}; operator: {}", production.text(), stray.text());
+    let is_unclear = |answer: &Answer| matches!(answer, Answer::NameUnknown | Answer::NameUnanswered | Answer::Failed);
+    if stray == Answer::NameUnknown {
+        return not_shown(observed, "only an operator that runs in namespace cnpg-system can be tried");
     }
+    if is_unclear(&production) || is_unclear(&stray) {
+        return not_shown(observed, "allow DNS in the sandbox's egress: docs/kubernetes/network.yaml");
+    }
+    if !is_ready(source) {
+        return not_shown(
+            format!("{observed}, but the source has no ready instance either"),
+            "bring the source up and run the drill again",
+        );
+    }
+    // Where policies refuse, they refuse both.
+    if stray == Answer::Refused && production != Answer::Refused {
+        return not_shown(observed, "is the operator up? Run the drill again");
+    }
+    Finding::passed(
+        Code::NetworkEgressOpen,
+        "connections from the sandbox to production's database and to the operator failed, as they must",
+    )
+    .of(places.join(", "))
+    .observed(observed)
 }
 
 fn is_ready(source: &SourceCluster) -> bool {
@@ -182,9 +201,9 @@ fn is_ready(source: &SourceCluster) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::source;
     use super::*;
     use crate::finding::Outcome;
+    use crate::source::fixture::source;
 
     fn endpoint(url: &str) -> Endpoint {
         let mut source = source();
@@ -202,18 +221,62 @@ mod tests {
     }
 
     #[test]
-    fn an_open_store_and_a_closed_production_pass() {
+    fn an_open_store_and_a_closed_egress_pass() {
         for (output, observed) in [
-            ("store open HTTP/1.1 400\nproduction timeout\n", ["it answers HTTP/1.1 400", "no connection within 3 s"]),
-            ("store open\nproduction refused\n", ["the connection opened", "the connection was refused"]),
             (
-                "store open\nproduction unreachable",
-                ["the connection opened", "the network says that it is unreachable"],
+                "store open HTTP/1.1 400\nproduction timeout\nstray timeout\n",
+                ["it answers HTTP/1.1 400", "production: no connection within 3 s; operator: no connection within 3 s"],
+            ),
+            (
+                "store open\nproduction unreachable\nstray unreachable",
+                [
+                    "the connection opened",
+                    "production: the network says that it is unreachable; \
+                     operator: the network says that it is unreachable",
+                ],
             ),
         ] {
             let expected: Vec<_> = observed.iter().map(|text| (Outcome::Passed, (*text).to_owned())).collect();
             assert_eq!(judged(output), expected, "{output}");
         }
+    }
+
+    #[test]
+    fn an_egress_is_closed_only_if_neither_production_nor_the_operator_is_reached() {
+        use Outcome::{Failed, NotChecked, Passed};
+        for (production, stray, expected) in [
+            ("timeout", "timeout", Passed),
+            ("timeout", "unreachable", Passed),
+            // Nothing listens there for a moment, and the other shows the policy.
+            ("refused", "timeout", Passed),
+            // A policy that refuses instead of dropping.
+            ("refused", "refused", Passed),
+            // Production is guarded by itself, and the operator is away.
+            ("timeout", "refused", NotChecked),
+            // Production is guarded by itself.
+            ("timeout", "open", Failed),
+            ("refused", "open", Failed),
+            ("open", "timeout", Failed),
+            ("open", "open", Failed),
+            ("name-unknown", "open", Failed),
+            ("garbage", "open", Failed),
+            ("timeout", "name-unknown", NotChecked),
+            ("timeout", "name-unanswered", NotChecked),
+            ("timeout", "failed", NotChecked),
+            ("timeout", "garbage", NotChecked),
+            ("name-unknown", "timeout", NotChecked),
+            ("name-unanswered", "timeout", NotChecked),
+            ("failed", "timeout", NotChecked),
+            ("garbage", "timeout", NotChecked),
+        ] {
+            let output = format!("store open\nproduction {production}\nstray {stray}");
+            let finding = judge(&output, &source(), &endpoint("https://store"), "sandbox").pop().unwrap();
+            assert_eq!(finding.outcome, expected, "{production}, {stray}");
+            assert_eq!(finding.blame, (expected == Failed).then_some(Blame::Environment), "{production}, {stray}");
+            assert_eq!(finding.hint.is_some(), expected != Passed, "{production}, {stray}");
+        }
+        let two_lines = judge("store open\nproduction timeout", &source(), &endpoint("https://store"), "sandbox");
+        assert_eq!(two_lines[1].outcome, NotChecked);
     }
 
     #[test]
@@ -227,21 +290,15 @@ mod tests {
     }
 
     #[test]
-    fn a_production_that_answers_leaves_the_egress_open() {
-        let findings = judge("store open\nproduction open", &source(), &endpoint("https://store"), "sandbox");
-        assert_eq!((findings[1].outcome, findings[1].blame), (Outcome::Failed, Some(Blame::Environment)));
-    }
-
-    #[test]
     fn what_cannot_be_read_shows_nothing() {
         for output in [
             "",
             "bash: not found",
-            "store\nproduction",
-            "store opened\nproduction closed",
-            "store open HTTP/1.1 200 OK\nproduction open x",
-            "store open HTTP/1.1 <b>\nproduction TIMEOUT",
-            " store open\n production timeout",
+            "store\nproduction\nstray",
+            "store opened\nproduction closed\nstray closed",
+            "store open HTTP/1.1 200 OK\nproduction open x\nstray shut",
+            "store open HTTP/1.1 <b>\nproduction TIMEOUT\nstray TIMEOUT",
+            " store open\n production timeout\n stray timeout",
         ] {
             let outcomes: Vec<Outcome> = judged(output).into_iter().map(|(outcome, _)| outcome).collect();
             assert_eq!(outcomes, [Outcome::NotChecked, Outcome::NotChecked], "{output}");
@@ -249,18 +306,11 @@ mod tests {
     }
 
     #[test]
-    fn a_production_that_could_not_be_looked_up_shows_nothing() {
-        for word in ["name-unknown", "name-unanswered", "failed"] {
-            let output = format!("store open\nproduction {word}");
-            assert_eq!(judged(&output)[1].0, Outcome::NotChecked, "{word}");
-        }
-    }
-
-    #[test]
     fn a_source_that_is_down_does_not_show_that_the_egress_is_closed() {
         let mut source = source();
         source.cluster.status.as_mut().unwrap().ready_instances = Some(0);
-        let findings = judge("store open\nproduction refused", &source, &endpoint("https://store"), "sandbox");
+        let findings =
+            judge("store open\nproduction refused\nstray refused", &source, &endpoint("https://store"), "sandbox");
         assert_eq!(findings[1].outcome, Outcome::NotChecked);
     }
 

@@ -37,31 +37,27 @@ pub struct Entry {
     pub is_detail: bool,
 }
 
-/// The id of the base backup that the manager chose, where this line says so.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChosenBackup(pub String);
-
 /// Takes a line apart. Of DETAIL only what is known to be harmless is kept, of statements and contexts nothing.
-pub fn entries(line: &str) -> (Vec<Entry>, Option<ChosenBackup>) {
+pub fn entries(line: &str) -> Vec<Entry> {
     match serde_json::from_str::<Value>(line) {
         Ok(value) if value.is_object() => of_json(&value),
         // The rest of a JSON line that was cut may be a detail or a query.
-        _ if line.contains("\":") || line.trim_end().ends_with('}') => (Vec::new(), None),
-        _ => (said_by_a_program(None, "container", line, Severity::Warning).collect(), None),
+        _ if line.contains("\":") || line.trim_end().ends_with('}') => Vec::new(),
+        _ => said_by_a_program(None, "container", line, Severity::Warning).collect(),
     }
 }
 
-fn of_json(value: &Value) -> (Vec<Entry>, Option<ChosenBackup>) {
+fn of_json(value: &Value) -> Vec<Entry> {
     let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
     let at: Option<Timestamp> = text("ts").parse().ok();
     let message = text("msg");
     if let Some(record) = value.get("record").filter(|record| record.is_object()) {
-        return (of_record(at, record), None);
+        return of_record(at, record);
     }
     let speaker = Some(text("logger")).filter(|name| !name.is_empty()).unwrap_or("manager");
     // CNPG 1.30 passes on what PostgreSQL and its restore_command write past the log collector.
     if value.get("pipe").is_some() || speaker == "postgres" {
-        return (said_by_a_program(at, speaker, message, Severity::Info).collect(), None);
+        return said_by_a_program(at, speaker, message, Severity::Info).collect();
     }
     let severity = match text("level") {
         // How manager and plugin log it when no WAL could be had, whatever the reason.
@@ -81,12 +77,7 @@ fn of_json(value: &Value) -> (Vec<Entry>, Option<ChosenBackup>) {
     let mut entries = vec![entry(at, severity, speaker, &words)];
     // What a program that the manager ran had to say, such as barman-cloud-backup-list.
     entries.extend(said_by_a_program(at, speaker, text("stderr"), Severity::Info));
-    let chosen = (message == "Target backup found").then(|| {
-        let backup = value.get("backup").unwrap_or(&Value::Null);
-        let id = ["backup_id", "backupID", "backupId"].into_iter().find_map(|name| backup.get(name)?.as_str());
-        ChosenBackup(cut(id.unwrap_or("of no name")))
-    });
-    (entries, chosen)
+    entries
 }
 
 fn of_record(at: Option<Timestamp>, record: &Value) -> Vec<Entry> {

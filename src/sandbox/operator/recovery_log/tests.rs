@@ -15,19 +15,42 @@ fn record(severity: &str, message: &str) -> String {
 }
 
 #[test]
-fn a_recovery_is_timed_by_the_logs_own_clock() {
+fn a_log_is_whole_once_the_end_of_replay_was_seen() {
     let log = read(REACHED);
-    let at = |event| log.mark(event).unwrap().at.unwrap().to_string()[11..23].to_owned();
-    assert_eq!(log.mark(Event::BackupChosen).unwrap().text, "20261121T153030");
-    assert_eq!(at(Event::DownloadStarted), "15:31:42.126");
-    assert_eq!(at(Event::DownloadEnded), "15:31:42.918");
-    assert_eq!(at(Event::RedoStarted), "15:31:44.295");
-    assert_eq!(at(Event::Consistent), "15:31:44.871");
-    assert_eq!(log.mark(Event::Stopping).unwrap().text, "recovery stopping before WAL location (LSN) \"0/9000028\"");
-    assert_eq!(at(Event::RecoveryEnded), "15:31:51.171");
-    assert_eq!(log.marks().len(), 8);
-    let again = read(&[REACHED, &REACHED.replace("T15:", "T16:")].concat());
-    assert_eq!(again.marks(), log.marks(), "the container starts the server again");
+    assert!(log.is_whole() && log.reached_target());
+    let lines: Vec<&str> = REACHED.lines().collect();
+    let end = lines.iter().position(|line| line.contains("redo done at")).unwrap();
+    assert!(!read(&lines[..end].join("\n")).is_whole(), "it broke off before");
+    let mut next = log;
+    next.pod("walproof-1-full-recovery-second");
+    assert!(!next.is_whole() && !next.reached_target());
+}
+
+#[test]
+fn a_log_that_is_read_twice_says_what_it_said_once() {
+    for text in
+        [REACHED, include_str!("../recordings/broken_record.jsonl"), include_str!("../recordings/wrong_size.jsonl")]
+    {
+        let (once, twice) = (read(text), read(&[text, text].concat()));
+        assert_eq!((once.restored(), once.replayed()), (twice.restored(), twice.replayed()));
+        assert_eq!((once.invalid_record(), once.is_whole()), (twice.invalid_record(), twice.is_whole()));
+        assert!(once.excerpt().eq(twice.excerpt()) && !twice.is_repeated());
+    }
+}
+
+#[test]
+fn what_the_server_said_in_two_attempts_is_told_from_what_another_program_said() {
+    let said_twice = |first: &str, second: &str| {
+        let mut log = read(first);
+        log.pod("walproof-1-full-recovery-second");
+        log.line(second);
+        log.server_said_twice("invalid page in block 5")
+    };
+    let server = record("PANIC", "invalid page in block 5");
+    let other = serde_json::json!({"level": "error", "logger": "plugin", "msg": "invalid page in block 5"}).to_string();
+    assert!(said_twice(&server, &server));
+    assert!(!said_twice("", &server) && !said_twice(&server, ""));
+    assert!(!said_twice(&other, &server) && !said_twice(&server, &other));
 }
 
 #[test]
@@ -51,7 +74,7 @@ fn damage_that_ends_a_successful_recovery_early_is_told() {
     let (complaint, lsn) = log.invalid_record().unwrap();
     assert!(complaint.starts_with("invalid magic number 2EE9 in WAL segment"), "{complaint}");
     assert_eq!(*lsn, Lsn(0x0508_0000));
-    assert!(log.mark(Event::RecoveryEnded).is_some());
+    assert!(log.is_whole() && !log.reached_target());
 }
 
 #[test]
@@ -59,8 +82,7 @@ fn a_new_pod_is_a_new_attempt_and_the_old_one_stays_in_the_excerpt() {
     let mut log = read(include_str!("../recordings/broken_record.jsonl"));
     assert!(!log.is_repeated());
     log.pod("walproof-1-full-recovery-second");
-    assert_eq!((log.attempts(), log.restored(), log.marks().len()), (2, None, 0));
-    assert_eq!(log.invalid_record(), None);
+    assert_eq!((log.restored(), log.replayed(), log.invalid_record()), (None, None, None));
     let excerpt: Vec<&str> = log.excerpt().collect();
     assert!(
         excerpt.iter().any(|line| line.contains("recovery ended before configured recovery target")),

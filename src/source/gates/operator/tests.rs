@@ -1,11 +1,11 @@
 use serde_json::json;
 
-use super::super::fixture::{self, object};
 use super::*;
 use crate::archive::inventory::fixture::inventory;
 use crate::archive::timeline::History;
 use crate::archive::wal::{Segment, Timeline};
 use crate::finding::Outcome;
+use crate::source::fixture::{self, object};
 use crate::target::Stop;
 
 fn known(text: &str) -> Known {

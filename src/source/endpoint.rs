@@ -1,8 +1,9 @@
-//! Where a pod of the sandbox finds the object store: host and port of the endpoint that the source's `Cluster` names.
+//! Where pods find the object store: host and port of the endpoint that the source's `Cluster` names, and whether that
+//! is a Service of this cluster.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use crate::source::cluster::SourceCluster;
+use super::cluster::SourceCluster;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
@@ -14,15 +15,14 @@ pub struct Endpoint {
 
 /// A Service by the name that an endpoint gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Service<'a> {
-    /// `minio`: a name that only pods of its own namespace can look up.
-    Bare,
-    /// `minio.minio` or `minio.minio.svc…`.
-    In { namespace: &'a str },
+pub struct Service<'a> {
+    pub name: &'a str,
+    /// As in `minio.minio` or `minio.minio.svc…`; None for a name that only pods of its own namespace can look up.
+    pub namespace: Option<&'a str>,
 }
 
 impl Endpoint {
-    /// As the sandbox will use it. None for an endpoint that is no host and port.
+    /// As production and the sandbox use it. None for an endpoint that is no host and port.
     pub fn of(source: &SourceCluster) -> Option<Self> {
         match source.store.endpoint_url.as_deref() {
             Some(url) => Self::parse(url),
@@ -41,6 +41,7 @@ impl Endpoint {
         let (host, port) = match authority.strip_prefix('[') {
             Some(address) => {
                 let (address, port) = address.split_once(']')?;
+                address.parse::<Ipv6Addr>().ok()?;
                 (address, port.strip_prefix(':'))
             }
             None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
@@ -71,11 +72,16 @@ impl Endpoint {
         if self.host.parse::<IpAddr>().is_ok() {
             return None;
         }
-        match self.host.trim_end_matches('.').split('.').collect::<Vec<_>>().as_slice() {
-            [_] => Some(Service::Bare),
-            [_, namespace] | [_, namespace, "svc", ..] => Some(Service::In { namespace }),
-            _ => None,
+        let parts: Vec<&str> = self.host.trim_end_matches('.').split('.').collect();
+        if parts.contains(&"") {
+            return None;
         }
+        let (name, namespace) = match parts.as_slice() {
+            [name] => (*name, None),
+            [name, namespace] | [name, namespace, "svc", ..] => (*name, Some(*namespace)),
+            _ => return None,
+        };
+        Some(Service { name, namespace })
     }
 }
 
@@ -118,12 +124,13 @@ mod tests {
 
     #[test]
     fn a_host_of_two_parts_or_with_svc_is_a_service() {
-        let inside = |namespace| Some(Service::In { namespace });
+        let inside = |name, namespace| Some(Service { name, namespace });
         for (host, service) in [
-            ("minio", Some(Service::Bare)),
-            ("minio.store", inside("store")),
-            ("minio.store.svc", inside("store")),
-            ("minio.store.svc.cluster.local", inside("store")),
+            ("minio", inside("minio", None)),
+            ("minio.store", inside("minio", Some("store"))),
+            ("minio.store.svc", inside("minio", Some("store"))),
+            ("s3.store.svc.cluster.local.", inside("s3", Some("store"))),
+            ("a..svc", None),
             ("s3.eu-central-1.amazonaws.com", None),
             ("s3.example.org", None),
             ("10.96.0.7", None),

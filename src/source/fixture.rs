@@ -1,14 +1,13 @@
-//! A source and its surroundings in a line, for tests of the judges.
+//! A source in a line, for tests.
 
 use kube::core::Status;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::surroundings::Surroundings;
+use super::cluster::{KeyOrigin, Method, SourceCluster};
 use crate::cnpg::{Cluster, SecretKey};
 use crate::kubernetes::{ApiError, ask};
 use crate::plan::{ArchiveLocation, Credentials};
-use crate::source::cluster::{KeyOrigin, Method, SourceCluster};
 
 pub fn object<T: DeserializeOwned>(json: Value) -> T {
     serde_json::from_value(json).unwrap()
@@ -41,6 +40,7 @@ pub fn source_of(cluster: Cluster, method: Method) -> SourceCluster {
         method,
         store,
         sidecar: None,
+        object_store: (method == Method::Plugin).then(|| "store".to_owned()),
         server_name: "prod".to_owned(),
         authority: None,
         location: ArchiveLocation {
@@ -48,7 +48,7 @@ pub fn source_of(cluster: Cluster, method: Method) -> SourceCluster {
             path: String::new(),
             server_name: "prod".to_owned(),
             endpoint: Some("http://minio.minio.svc:9000".to_owned()),
-            region: "us-east-1".to_owned(),
+            region: "eu-central-1".to_owned(),
             authority: None,
             credentials: credentials.clone(),
         },
@@ -57,37 +57,14 @@ pub fn source_of(cluster: Cluster, method: Method) -> SourceCluster {
     }
 }
 
-/// A healthy source with the in-tree method.
+/// A healthy source of one instance, with the in-tree method, archiving to a MinIO in the cluster.
 pub fn source() -> SourceCluster {
     let status = json!({
-        "phase": "Cluster in healthy state", "currentPrimary": "prod-2",
+        "phase": "Cluster in healthy state", "currentPrimary": "prod-2", "readyInstances": 1,
         "pgDataImageInfo": {"image": "registry.example/postgresql:17.5", "majorVersion": 17}
     });
-    source_of(cluster(&json!({}), &json!({"storage": {"size": "2Gi"}}), &status), Method::InTree)
-}
-
-pub fn surroundings() -> Surroundings {
-    let backup = |name: &str, phase: &str, stopped: &str| {
-        object(json!({
-            "metadata": {"name": name}, "spec": {"cluster": {"name": "prod"}},
-            "status": {"phase": phase, "backupId": format!("id-{name}"), "stoppedAt": stopped}
-        }))
-    };
-    Surroundings {
-        pods: Ok(vec![object(json!({
-            "metadata": {"name": "prod-2", "annotations": {"cnpg.io/operatorVersion": "1.28.1"}},
-            "spec": {"nodeName": "a", "containers": []}
-        }))]),
-        claims: Ok(vec![object(json!({"metadata": {"name": "prod-2"}, "spec": {"storageClassName": "fast"}}))]),
-        backups: Ok(vec![
-            backup("prod-nightly-1", "completed", "2026-11-20T02:00:10Z"),
-            backup("prod-nightly-2", "completed", "2026-11-21T02:00:10Z"),
-            backup("prod-nightly-3", "failed", "2026-11-21T03:00:10Z"),
-        ]),
-        scheduled: Ok(vec![object(json!({
-            "metadata": {"name": "prod-nightly"}, "spec": {"cluster": {"name": "prod"}, "schedule": "0 0 2 * * *"}
-        }))]),
-    }
+    let spec = json!({"storage": {"size": "2Gi"}, "imagePullSecrets": [{"name": "registry"}]});
+    source_of(cluster(&json!({}), &spec, &status), Method::InTree)
 }
 
 /// The API server's answer with this status.
