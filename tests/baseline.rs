@@ -13,8 +13,8 @@ use tokio_postgres::Client;
 use walproof::archive::wal::{Lsn, Timeline};
 use walproof::finding::{Blame, Code, Finding};
 use walproof::plan::{
-    ArchiveLocation, BackupChoice, Connection, Credentials, DatabaseSelection, Databases, DirectSandbox, Freshness,
-    Limits, Objectives, Plan, TableSelection, Target, Tls,
+    Archive, ArchiveLocation, BackupChoice, Connection, Credentials, DatabaseSelection, Databases, DirectSandbox,
+    Freshness, Limits, Objectives, Plan, Sandbox, TableSelection, Target, Tls,
 };
 use walproof::source::baseline::{Baseline, DatabaseBaseline, NotRead, TableBaseline};
 use walproof::source::capture::capture;
@@ -38,7 +38,7 @@ fn plan(server: &Postgres, user: &str, databases: Databases) -> Plan {
     Plan {
         source: "test".to_owned(),
         namespace: None,
-        archive: ArchiveLocation {
+        archive: Archive::S3(ArchiveLocation {
             bucket: "unused".to_owned(),
             path: String::new(),
             server_name: "test".to_owned(),
@@ -46,7 +46,7 @@ fn plan(server: &Postgres, user: &str, databases: Databases) -> Plan {
             region: "unused".to_owned(),
             authority: None,
             credentials: Credentials::Ambient,
-        },
+        }),
         connection: Some(Connection {
             host: server.socket_directory().display().to_string(),
             port: server.port(),
@@ -60,12 +60,12 @@ fn plan(server: &Postgres, user: &str, databases: Databases) -> Plan {
         objectives: Objectives::default(),
         target: Target::Baseline,
         backup: BackupChoice::Newest,
-        sandbox: DirectSandbox {
+        sandbox: Sandbox::Direct(DirectSandbox {
             directory: "/nonexistent".into(),
             binaries: None,
             user: "postgres".to_owned(),
             spool: 1 << 30,
-        },
+        }),
         require: Vec::new(),
         limits: Limits {
             drill: Duration::from_mins(10),
