@@ -9,5 +9,5 @@ use crate::source::IN_TREE;
 fn a_baseline_that_cannot_be_read_is_reported_by_the_drill() {
     let judged = Drill::of(&IN_TREE).set("/sources/0/connection/user", json!("nobody")).run();
 
-    judged.is_inconclusive("baseline.not_captured");
+    judged.is_inconclusive("source.unreachable");
 }
