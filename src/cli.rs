@@ -15,14 +15,12 @@ use crate::error::{Error, Reason};
 use crate::kubernetes::Kubernetes;
 use crate::plan::{Plan, Sandbox, Secrets};
 use crate::report::{Report, text};
-use crate::sandbox::Swept;
-use crate::sandbox::direct::sweep as direct_sweep;
-use crate::sandbox::operator::sweep as operator_sweep;
+use crate::sandbox::{self, Swept};
 use crate::source::baseline::NotCaptured;
 use crate::source::capture;
 use crate::source::reach::Reach;
 use crate::telemetry::{self, LogFormat};
-use crate::{check, finding::Finding, whole_file};
+use crate::{check, finding::Finding, json, whole_file};
 
 /// The exit codes of docs/exit-codes.md.
 pub const EXIT_OK: u8 = 0;
@@ -240,8 +238,7 @@ async fn run(command: Command) -> Result<u8, Error> {
             sweep_now(&plan, source.impersonated()).await
         }
         Command::Config { command: ConfigCommand::Schema } => {
-            let schema = serde_json::to_string_pretty(&Config::schema()).expect("a schema is JSON");
-            print(&format!("{schema}\n"))?;
+            print(&json::text(&Config::schema()))?;
             Ok(EXIT_OK)
         }
         Command::Config { command: ConfigCommand::Check { file } } => {
@@ -255,18 +252,16 @@ async fn run(command: Command) -> Result<u8, Error> {
 }
 
 async fn sweep_now(plan: &Plan, impersonated: Option<&str>) -> Result<u8, Error> {
-    let now = Timestamp::now();
-    let (place, swept) = match &plan.sandbox {
-        Sandbox::Direct(direct) => {
-            (direct.directory.display().to_string(), direct_sweep::sweep(&direct.directory, now))
-        }
+    let (place, kubernetes) = match &plan.sandbox {
+        Sandbox::Direct(direct) => (direct.directory.display().to_string(), None),
         Sandbox::Operator(operator) => {
             let place = format!("the namespace {}", operator.namespace);
             let kubernetes = Kubernetes::connect(impersonated).await;
             let kubernetes = kubernetes.map_err(|error| Error::new(format!("sweep {place}")).because(error))?;
-            (place, operator_sweep::sweep(&kubernetes, &operator.namespace, now).await)
+            (place, Some(kubernetes))
         }
     };
+    let swept = sandbox::sweep(&plan.sandbox, kubernetes.as_ref(), Timestamp::now()).await;
     if swept.is_empty() {
         print(&format!("nothing to sweep in {place}\n"))?;
     }

@@ -24,7 +24,7 @@ use crate::report::text::duration;
 use crate::report::{Report, SCHEMA_VERSION};
 use crate::sandbox::operator::names::Names;
 use crate::sandbox::run_id::new_run_id;
-use crate::sandbox::{KEPT_FOR, Sandbox, Swept, direct, operator};
+use crate::sandbox::{self, KEPT_FOR, Sandbox, Swept, direct, operator};
 use crate::source::cluster::SourceCluster;
 use crate::source::reach::Reach;
 use crate::verdict::{Subject, required, undecided, verdict};
@@ -158,7 +158,7 @@ async fn sweep_within_limit(
     now: Timestamp,
     evidence: &mut Evidence,
 ) -> Vec<String> {
-    let sweeping = AssertUnwindSafe(sweep(plan, reach, now)).catch_unwind();
+    let sweeping = AssertUnwindSafe(sandbox::sweep(&plan.sandbox, reach.kubernetes.as_ref(), now)).catch_unwind();
     let swept = tokio::select! {
         swept = tokio::time::timeout(SWEEP_LIMIT, sweeping) => match swept {
             Ok(Ok(swept)) => swept,
@@ -179,17 +179,6 @@ async fn sweep_within_limit(
         }
     }
     left
-}
-
-/// Removes what killed drills left in the place of this plan's sandboxes.
-async fn sweep(plan: &Plan, reach: &Reach, now: Timestamp) -> Vec<Swept> {
-    match (&plan.sandbox, &reach.kubernetes) {
-        (plan::Sandbox::Direct(direct), _) => direct::sweep::sweep(&direct.directory, now),
-        (plan::Sandbox::Operator(sandbox), Some(kubernetes)) => {
-            operator::sweep::sweep(kubernetes, &sandbox.namespace, now).await
-        }
-        (plan::Sandbox::Operator(_), None) => Vec::new(),
-    }
 }
 
 /// Names the sandbox; None where there is nothing to make it in.

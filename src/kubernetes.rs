@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client, Config};
 use serde::Serialize;
@@ -173,6 +174,14 @@ where
         Err(error) if error.kind == ApiErrorKind::Absent => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// What a Secret holds under one key; never nothing. The reason never holds it.
+pub async fn secret_value(secrets: &Api<Secret>, name: &str, key: &str) -> Result<Vec<u8>, String> {
+    let secret = get(secrets, &format!("read the Secret {name}"), name).await.map_err(|error| error.to_string())?;
+    let secret = secret.ok_or_else(|| format!("there is no Secret {name}"))?;
+    let value = secret.data.and_then(|mut data| data.remove(key)).map(|value| value.0);
+    value.filter(|value| !value.is_empty()).ok_or_else(|| format!("the Secret {name} has nothing under {key}"))
 }
 
 /// All objects that `labels` selects; everything when it is empty.

@@ -20,9 +20,11 @@ pub mod target;
 pub mod check;
 pub mod drill;
 
+mod authority;
 pub mod cli;
 pub mod cnpg;
 pub mod error;
+mod json;
 pub mod kubernetes;
 pub mod postgres;
 pub mod telemetry;

@@ -7,8 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -18,6 +16,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::authority;
 use crate::error::chain;
 use crate::plan::{Authority, Connection, Tls};
 
@@ -267,14 +266,15 @@ fn classify(error: &tokio_postgres::Error) -> ConnectError {
 }
 
 fn tls(tls: &Tls) -> Result<Option<MakeRustlsConnect>, ConnectError> {
-    let mut roots = RootCertStore::empty();
-    match tls {
+    let roots = match tls {
         Tls::Disabled => return Ok(None),
         Tls::System => {
+            let mut roots = RootCertStore::empty();
             let loaded = rustls_native_certs::load_native_certs();
             if roots.add_parsable_certificates(loaded.certs).0 == 0 {
                 return Err(ConnectError::Tls("this system has no certificate authorities".to_owned()));
             }
+            roots
         }
         Tls::Authority(authority) => {
             let (pem, name) = match authority {
@@ -283,15 +283,9 @@ fn tls(tls: &Tls) -> Result<Option<MakeRustlsConnect>, ConnectError> {
             };
             let unusable = |reason: String| ConnectError::Tls(format!("read the authorities in {name}: {reason}"));
             let pem = pem.map_err(|error| unusable(error.to_string()))?;
-            for certificate in CertificateDer::pem_slice_iter(&pem) {
-                let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-                roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(unusable("no certificate in it".to_owned()));
-            }
+            authority::roots(&pem).map_err(|defect| unusable(defect.to_string()))?
         }
-    }
+    };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

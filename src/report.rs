@@ -11,6 +11,7 @@ use crate::archive::inventory::Inventory;
 use crate::archive::wal::{Lsn, Segment, Timeline};
 use crate::cli;
 use crate::finding::{Code, Finding};
+use crate::json;
 use crate::probe::tables::TableResult;
 use crate::sandbox::operator::evidence::SandboxEvidence;
 use crate::verdict::{Subject, Verdict};
@@ -201,9 +202,7 @@ impl Report {
     }
 
     pub fn json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("a report holds nothing that JSON cannot");
-        text.push('\n');
-        text
+        json::text(self)
     }
 
     pub fn schema() -> serde_json::Value {

@@ -14,13 +14,11 @@ use aws_sdk_s3::types::ObjectStorageClass;
 use aws_smithy_http_client::tls;
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
 
 use super::layout;
-use crate::error::{Error, Reason, chain};
+use crate::authority;
+use crate::error::{Error, chain};
 use crate::plan::{ArchiveLocation, Authority, Credentials};
 
 /// How often one range of an object is asked for again after its connection was cut, each time from where it stopped.
@@ -170,7 +168,7 @@ impl Store {
                 Authority::Pem(pem) => pem.clone(),
             };
             // The client would panic on what it cannot parse.
-            check_authority(&pem).map_err(|reason| Error::usage(doing()).because(Reason(reason)))?;
+            authority::roots(&pem).map_err(|defect| Error::usage(doing()).because(defect))?;
             let trust = tls::TrustStore::empty().with_native_roots(true).with_pem_certificate(pem);
             let context = tls::TlsContext::builder()
                 .with_trust_store(trust)
@@ -402,16 +400,6 @@ impl Store {
     pub(super) fn full_key(&self, key: &str) -> String {
         format!("{}{key}", self.server_prefix())
     }
-}
-
-/// Refuses what is no certificate: the S3 client would panic on it.
-fn check_authority(pem: &[u8]) -> Result<(), String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|error| error.to_string())?;
-        roots.add(certificate).map_err(|error| error.to_string())?;
-    }
-    if roots.is_empty() { Err("no certificate in it".to_owned()) } else { Ok(()) }
 }
 
 /// The SDK's error, flattened: its own text would say little more than "service error".

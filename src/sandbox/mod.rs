@@ -3,6 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::Client;
 
+use crate::kubernetes::Kubernetes;
+use crate::plan;
 use crate::postgres::ConnectError;
 use operator::evidence::SandboxEvidence;
 
@@ -28,6 +30,17 @@ pub enum Swept {
     Removed(String),
     /// It stays, and why.
     Left(String),
+}
+
+/// Removes what killed drills left in the place of the plan's sandboxes; nothing where the API server is not reached.
+pub async fn sweep(plan: &plan::Sandbox, kubernetes: Option<&Kubernetes>, now: Timestamp) -> Vec<Swept> {
+    match (plan, kubernetes) {
+        (plan::Sandbox::Direct(direct), _) => direct::sweep::sweep(&direct.directory, now),
+        (plan::Sandbox::Operator(operator), Some(kubernetes)) => {
+            operator::sweep::sweep(kubernetes, &operator.namespace, now).await
+        }
+        (plan::Sandbox::Operator(_), None) => Vec::new(),
+    }
 }
 
 impl Sandbox {

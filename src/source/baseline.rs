@@ -11,6 +11,7 @@ use super::snapshot::Snapshot;
 use crate::archive::wal::{Lsn, SegmentSize, Timeline};
 use crate::error::{Error, Reason};
 use crate::finding::Finding;
+use crate::json;
 
 /// The version of the document that this program writes, and the only one it reads.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -150,9 +151,7 @@ impl NotCaptured {
 
     /// The document as text.
     pub fn json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("all keys are strings and all values finite");
-        text.push('\n');
-        text
+        json::text(self)
     }
 
     /// Some when the file is such a document.
@@ -182,9 +181,7 @@ impl Baseline {
 
     /// The document as text.
     pub fn json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("all keys are strings and all values finite");
-        text.push('\n');
-        text
+        json::text(self)
     }
 }
 

@@ -2,14 +2,12 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use secrecy::SecretString;
 
+use crate::authority::{self, Defect};
 use crate::cnpg::{self, BARMAN_CLOUD_PLUGIN, BarmanObjectStore, Cluster, ObjectStore, Plugin, SecretKey};
 use crate::finding::{Blame, Code, Finding};
-use crate::kubernetes::{self, ApiError, Kubernetes};
+use crate::kubernetes::{self, ApiError, Kubernetes, secret_value};
 use crate::plan::{
     ArchiveLocation, Authority, Credentials, FromCluster, OperatorSandbox, REGION_OF_OTHER_STORES, bucket_and_path,
 };
@@ -91,7 +89,7 @@ impl SourceCluster {
         let authority =
             match &store.endpoint_ca {
                 Some(reference) => {
-                    let pem = read_key(&secrets, reference).await;
+                    let pem = secret_value(&secrets, &reference.name, &reference.key).await;
                     // The S3 client would panic on what is no certificate.
                     let pem = pem.and_then(|pem| certificates(&pem, reference).map(|()| pem));
                     Some(pem.map_err(|reason| {
@@ -257,14 +255,11 @@ fn unusable(what: &str, reference: &SecretKey, reason: String) -> Finding {
 /// Refuses what a client cannot take for the authority of a certificate.
 fn certificates(pem: &[u8], reference: &SecretKey) -> Result<(), String> {
     let SecretKey { name, key } = reference;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let added = certificate
-            .map_err(|error| error.to_string())
-            .and_then(|certificate| roots.add(certificate).map_err(|error| error.to_string()));
-        added.map_err(|error| format!("key {key} of Secret {name} holds a broken certificate: {error}"))?;
+    match authority::roots(pem) {
+        Ok(_) => Ok(()),
+        Err(Defect::Empty) => Err(format!("key {key} of Secret {name} holds no certificate in PEM")),
+        Err(Defect::Broken(error)) => Err(format!("key {key} of Secret {name} holds a broken certificate: {error}")),
     }
-    if roots.is_empty() { Err(format!("key {key} of Secret {name} holds no certificate in PEM")) } else { Ok(()) }
 }
 
 fn not_supported(text: &str, what: String) -> Finding {
@@ -291,24 +286,12 @@ async fn production_key(secrets: &Api<Secret>, store: &BarmanObjectStore) -> Res
     })
 }
 
-/// As [`read_key`], without the space around it.
+/// The text under one key of a Secret, without the space around it.
 async fn read_text(secrets: &Api<Secret>, reference: &SecretKey) -> Result<String, String> {
-    let value = read_key(secrets, reference).await?;
+    let value = secret_value(secrets, &reference.name, &reference.key).await?;
     let value = String::from_utf8(value)
         .map_err(|_| format!("key {} of Secret {} is not text", reference.key, reference.name))?;
     Ok(value.trim().to_owned())
-}
-
-/// The value under one key of a Secret. The reason never holds it.
-async fn read_key(secrets: &Api<Secret>, reference: &SecretKey) -> Result<Vec<u8>, String> {
-    let doing = format!("read the Secret {}", reference.name);
-    let secret = kubernetes::get(secrets, &doing, &reference.name).await.map_err(|error| error.to_string())?;
-    let secret = secret.ok_or_else(|| format!("there is no Secret {}", reference.name))?;
-    let value = secret.data.and_then(|mut data| data.remove(&reference.key));
-    value
-        .map(|value| value.0)
-        .filter(|value| !value.is_empty())
-        .ok_or_else(|| format!("the Secret {} has nothing under {}", reference.name, reference.key))
 }
 
 #[cfg(test)]

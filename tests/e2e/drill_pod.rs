@@ -11,7 +11,7 @@ use crate::installation::{self, NAMESPACE};
 use crate::judged::Judged;
 use crate::process::{self, Finished};
 use crate::source::Source;
-use crate::{kubectl, sandbox};
+use crate::{json_pointer, kubectl, sandbox};
 
 /// For the baseline, and for an image to appear.
 const STARTS: Duration = Duration::from_mins(3);
@@ -58,14 +58,7 @@ impl Drill {
     /// way.
     #[must_use]
     pub fn set(mut self, pointer: &str, value: Value) -> Self {
-        let mut place = &mut self.configuration;
-        for part in pointer.split('/').skip(1) {
-            place = match part.parse::<usize>() {
-                Ok(index) => &mut place[index],
-                Err(_) => &mut place[part],
-            };
-        }
-        *place = value;
+        json_pointer::set(&mut self.configuration, pointer, value);
         self
     }
 

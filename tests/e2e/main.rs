@@ -7,6 +7,8 @@
 
 mod drill_pod;
 mod installation;
+#[path = "../support/json_pointer.rs"]
+mod json_pointer;
 mod judged;
 mod kubectl;
 #[path = "../support/process.rs"]

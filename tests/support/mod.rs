@@ -10,6 +10,7 @@ pub mod archive;
 pub mod barman;
 pub mod certificates;
 pub mod faults;
+pub mod json_pointer;
 pub mod kubernetes;
 pub mod postgres;
 pub mod prepared;

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::process::{self, Finished};
 use super::s3::{ACCESS_KEY, BUCKET, REGION, S3, SECRET_KEY};
-use super::{Postgres, profile_directory};
+use super::{Postgres, json_pointer, profile_directory};
 
 /// How long one command may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -95,14 +95,7 @@ impl Walproof {
     /// Sets one value of the configuration by its JSON pointer (`/sources/0/target`), making what is missing on the way.
     #[must_use]
     pub fn set(mut self, pointer: &str, value: Value) -> Self {
-        let mut place = &mut self.configuration;
-        for part in pointer.split('/').skip(1) {
-            place = match part.parse::<usize>() {
-                Ok(index) => &mut place[index],
-                Err(_) => &mut place[part],
-            };
-        }
-        *place = value;
+        json_pointer::set(&mut self.configuration, pointer, value);
         self
     }
 

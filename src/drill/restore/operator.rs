@@ -12,6 +12,7 @@ use crate::drill::prove::End;
 use crate::finding::{Blame, Code, Finding, Outcome};
 use crate::plan::OperatorSandbox;
 use crate::probe::recovery::Touched;
+use crate::sandbox::direct::diagnose::not_served;
 use crate::sandbox::direct::fetch::{self, FetchError};
 use crate::sandbox::operator::connect::Server;
 use crate::sandbox::operator::recovery::await_recovery;
@@ -142,16 +143,8 @@ async fn read_again(task: &Task<'_>, segment: Segment) -> Option<Finding> {
     };
     // A connection that broke looks like a damaged object once, not twice.
     match (read().await, read().await) {
-        (Err(FetchError::Damaged(_)), Err(FetchError::Damaged(reason))) => Some(
-            Finding::failed(
-                Code::WalSegmentDamaged,
-                Blame::Backups,
-                format!("segment {name} cannot be replayed, so nothing behind it can be recovered"),
-            )
-            .of(name)
-            .expected("a whole segment of this cluster")
-            .observed(format!("the operator's recovery ended at it, and read here: {reason}"))
-            .hint("make a new base backup now; then find out what wrote or changed this object"),
+        (Err(FetchError::Damaged(_)), Err(damage @ FetchError::Damaged(_))) => Some(
+            not_served(&name, &damage).observed(format!("the operator's recovery ended at it, and read here: {damage}")),
         ),
         (Ok(()), Ok(())) => Some(
             Finding::failed(

@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::Sandbox;
 use super::manifest::Manifest;
-use super::names::Names;
-use super::network::{Ending, NO_SIDECAR, output, wait};
+use super::names::{NO_SIDECAR, Names};
+use super::network::{Ending, output, wait};
 use crate::finding::{Blame, Code, Finding};
 use crate::kubernetes;
 use crate::plan::App;

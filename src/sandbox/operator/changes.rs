@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Sandbox;
-use crate::cnpg::{self, CLUSTER_LABEL, Cluster};
+use crate::cnpg::{self, Cluster};
 
 /// Before a watch that ended is begun again.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ impl Changes {
         let clusters: Api<Cluster> = Api::namespaced_with(client.clone(), &names.namespace, &cnpg::clusters());
         let pods: Api<Pod> = Api::namespaced(client.clone(), &names.namespace);
         let of_name = WatchParams::default().fields(&format!("metadata.name={}", names.name));
-        let of_cluster = WatchParams::default().labels(&format!("{CLUSTER_LABEL}={}", names.name));
+        let of_cluster = WatchParams::default().labels(&names.cluster_selector());
         let watches = [
             AbortOnDropHandle::new(tokio::spawn(ring(clusters, of_name, Arc::clone(&bell)))),
             AbortOnDropHandle::new(tokio::spawn(ring(pods, of_cluster, Arc::clone(&bell)))),

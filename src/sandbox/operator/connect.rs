@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use tokio_postgres::Client;
 
 use super::Sandbox;
-use crate::kubernetes::{self, ApiError, ApiErrorKind};
+use crate::kubernetes::{self, ApiError, ApiErrorKind, secret_value};
 use crate::plan::{Authority, Connection, Tls};
 use crate::postgres::{self, ConnectError, Session};
 
@@ -48,14 +48,9 @@ impl Server {
         let client = &sandbox.kubernetes.client;
         let text = |error: ApiError| error.to_string();
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &names.namespace);
-        let read = async |name: String, key: &str| -> Result<Vec<u8>, String> {
-            let secret = kubernetes::get(&secrets, &format!("read the Secret {name}"), &name).await.map_err(text)?;
-            let value = secret.and_then(|secret| secret.data?.remove(key));
-            value.map(|value| value.0).ok_or_else(|| format!("the Secret {name} has no {key}"))
-        };
-        let password = read(format!("{}-superuser", names.name), "password").await?;
+        let password = secret_value(&secrets, &format!("{}-superuser", names.name), "password").await?;
         let password = String::from_utf8(password).map_err(|_| "the superuser's password is not text".to_owned())?;
-        let authority = read(format!("{}-ca", names.name), "ca.crt").await?;
+        let authority = secret_value(&secrets, &format!("{}-ca", names.name), "ca.crt").await?;
 
         let mut port = PORT;
         let route = if sandbox.kubernetes.is_inside() {

@@ -5,7 +5,7 @@ use kube::api::{ApiResource, DynamicObject, ObjectMeta};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
-use super::names::Names;
+use super::names::{NO_SIDECAR, Names};
 use super::room::Sizes;
 use crate::cnpg::{self, BARMAN_CLOUD_PLUGIN, Postgresql, SKIP_WAL_ARCHIVING_ANNOTATION};
 use crate::plan::{Credentials, OperatorSandbox};
@@ -162,8 +162,7 @@ pub fn cluster(
         "smartShutdownTimeout": SMART_SHUTDOWN_LIMIT,
         "inheritedMetadata": {
             "labels": names.inherited_labels(),
-            // A mesh's proxy would keep the recovery Job from ending.
-            "annotations": {"sidecar.istio.io/inject": "false"},
+            "annotations": {NO_SIDECAR.0: NO_SIDECAR.1},
         },
         "affinity": {
             "enablePodAntiAffinity": false,

@@ -12,7 +12,9 @@ pub const PROGRAM: &str = "walproof";
 pub const RUN_LABEL: &str = "walproof.dev/run";
 pub const SOURCE_LABEL: &str = "walproof.dev/source";
 pub const EXPIRES_ANNOTATION: &str = "walproof.dev/expires";
-const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+/// An annotation against a mesh's sidecar, which would keep a pod from ending.
+pub const NO_SIDECAR: (&str, &str) = ("sidecar.istio.io/inject", "false");
 
 /// What one run calls its objects.
 #[derive(Debug, Clone)]

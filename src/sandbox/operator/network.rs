@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 pub(super) use self::ending::{Ending, output, wait};
 use super::Sandbox;
 use super::manifest::{Manifest, core};
-use super::names::Names;
+use super::names::{NO_SIDECAR, Names};
 use crate::cnpg::CLUSTER_LABEL;
 use crate::finding::{Blame, Code, Finding};
 use crate::kubernetes;
@@ -41,8 +41,6 @@ const PRODUCTION_PORT: u16 = 5432;
 /// does not have: what happens then depends on kube-proxy's mode, not on policies.
 const STRAY_HOST: &str = "cnpg-webhook-service.cnpg-system.svc";
 const STRAY_PORT: u16 = 443;
-/// Against a sidecar, which would keep a pod from ending.
-pub(super) const NO_SIDECAR: (&str, &str) = ("sidecar.istio.io/inject", "false");
 
 /// The pod that tests the network, labelled as the recovery pod will be.
 pub fn manifest(

@@ -17,7 +17,7 @@ use super::recovery_log::RecoveryLog;
 use super::trouble::{Seen, Trouble};
 use super::{Sandbox, diagnose, locked};
 use crate::archive::inventory::Inventory;
-use crate::cnpg::{self, CLUSTER_LABEL, Cluster};
+use crate::cnpg::{self, Cluster};
 use crate::drill::progress::Progress;
 use crate::finding::{Blame, Code, Finding};
 use crate::kubernetes::{self, ApiError};
@@ -143,7 +143,7 @@ async fn is_over(
 /// Operators before 1.28.4, 1.29.2 and 1.30.0 never say that they have given up; their Job does.
 async fn job_failed(sandbox: &Sandbox) -> bool {
     let jobs: Api<Job> = Api::namespaced(sandbox.kubernetes.client.clone(), &sandbox.names.namespace);
-    let labels = format!("{CLUSTER_LABEL}={}", sandbox.names.name);
+    let labels = sandbox.names.cluster_selector();
     let doing = format!("list the recovery Jobs of {}/{}", sandbox.names.namespace, sandbox.names.name);
     let found = kubernetes::list(&jobs, &doing, &labels).await.unwrap_or_default();
     found.iter().any(|job| {
@@ -186,7 +186,7 @@ async fn look(sandbox: &Sandbox, warnings: &mut Warnings) -> Result<Seen, ApiErr
     let (client, names) = (&sandbox.kubernetes.client, &sandbox.names);
     let clusters: Api<Cluster> = Api::namespaced_with(client.clone(), &names.namespace, &cnpg::clusters());
     let pods: Api<Pod> = Api::namespaced(client.clone(), &names.namespace);
-    let labels = format!("{CLUSTER_LABEL}={}", names.name);
+    let labels = names.cluster_selector();
     let object = format!("{}/{}", names.namespace, names.name);
     let cluster = kubernetes::get(&clusters, &format!("read the scratch Cluster {object}"), &names.name).await?;
     let pods = kubernetes::list(&pods, &format!("list the pods of {object}"), &labels).await?;

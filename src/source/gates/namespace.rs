@@ -7,8 +7,7 @@ use super::listed;
 use crate::cnpg::{self, Cluster};
 use crate::finding::{Blame, Code, Finding};
 use crate::kubernetes::{self, ApiError, ApiErrorKind, Kubernetes};
-
-const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+use crate::sandbox::operator::names::{MANAGED_BY_LABEL, PROGRAM};
 
 pub(super) async fn ask(kubernetes: &Kubernetes, name: &str) -> Vec<Finding> {
     let namespaces: Api<Namespace> = Api::all(kubernetes.client.clone());
@@ -65,7 +64,7 @@ fn judge(
 fn foreign(name: &str, clusters: &[Cluster]) -> Option<Finding> {
     let is_ours = |cluster: &&Cluster| {
         let labels = cluster.metadata.labels.as_ref();
-        labels.and_then(|labels| labels.get(MANAGED_BY_LABEL)).is_some_and(|by| by == "walproof")
+        labels.and_then(|labels| labels.get(MANAGED_BY_LABEL)).is_some_and(|by| by == PROGRAM)
     };
     let foreign: Vec<String> = clusters
         .iter()
@@ -92,7 +91,7 @@ mod tests {
     fn a_namespace_that_can_be_listed_is_there() {
         let namespace = || object(json!({"metadata": {"name": "sandbox"}}));
         let ending = || object(json!({"metadata": {"name": "sandbox", "deletionTimestamp": "2026-11-21T12:00:00Z"}}));
-        let own = || object(json!({"metadata": {"name": "r", "labels": {MANAGED_BY_LABEL: "walproof"}}, "spec": {}}));
+        let own = || object(json!({"metadata": {"name": "r", "labels": {MANAGED_BY_LABEL: PROGRAM}}, "spec": {}}));
         let foreign = || object(json!({"metadata": {"name": "hers"}, "spec": {}}));
         for (name, namespace, clusters, expected) in [
             ("read and listed", Ok(Some(namespace())), Ok(vec![]), vec![Outcome::Passed]),

@@ -61,6 +61,8 @@ pub const WRONG_SIZE: &str = "has wrong size";
 /// A real recovery would meet this as well.
 const IMAGE: Judgement = Judgement::Is(Blame::Source);
 const ENVIRONMENT: Judgement = Judgement::Is(Blame::Environment);
+const NEWER_BARMAN: &str = "set `sandbox.operator.imageOverride` to an image with a newer barman; a real recovery with \
+    the source's own image would fail the same way";
 
 /// The first that occurs decides: what the machine lacks, then what the image lacks, then what the store refuses, and
 /// last what may follow from all of these.
@@ -92,16 +94,14 @@ pub const CLASSES: &[Class] = &[
         Code::ImageUnsuitable,
         IMAGE,
         "the image's barman does not take what the operator passes, or there is none",
-        "set `sandbox.operator.imageOverride` to an image with a newer barman; a real recovery with the source's own \
-         image would fail the same way",
+        NEWER_BARMAN,
     ),
     class(
         &["found in backup metadata", "'BackupInfo' object has no attribute"],
         Code::ImageUnsuitable,
         IMAGE,
         "the image's barman is older than the one that made this backup, and cannot read it",
-        "set `sandbox.operator.imageOverride` to an image with a newer barman; a real recovery with the source's own \
-         image would fail the same way",
+        NEWER_BARMAN,
     ),
     class(
         &["database files are incompatible with server"],
