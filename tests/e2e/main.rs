@@ -18,6 +18,7 @@ mod sandbox;
 mod source;
 mod store;
 
+mod app_check;
 mod audit_log;
 mod baseline_unread;
 mod busy_source;

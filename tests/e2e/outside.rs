@@ -42,6 +42,10 @@ fn a_plan_prints_the_manifests_and_the_permissions_and_makes_nothing() {
     }
     assert!(!judged.log.contains("walproof-reader-secret"), "{judged}");
     assert_eq!(made.end(), Vec::<String>::new(), "{judged}");
+    let accepted = laptop.would_make(&judged);
+    for object in ["configmap/", "pod/", "secret/", "cluster.postgresql.cnpg.io/"] {
+        assert!(accepted.contains(object), "the API server accepts no {object}\n{accepted}\n{judged}");
+    }
 }
 
 /// A machine outside the cluster: a token, the object store forwarded to a local port, a baseline.
@@ -80,6 +84,18 @@ impl Laptop {
         command.arg("--baseline").arg(file("baseline.json")).args(arguments);
         let finished = process::run(&mut command, ENDS);
         Judged { exit_code: finished.exit_code.into(), log: finished.stderr + &finished.stdout }
+    }
+
+    /// What the API server says of the manifests of a plan when walproof's service account would make them.
+    #[track_caller]
+    fn would_make(&self, plan: &Judged) -> String {
+        let manifests = plan.log.find("\n---\n").map(|begin| &plan.log[begin..]).unwrap_or_default();
+        let manifests = manifests.lines().take_while(|line| !line.starts_with("It writes nothing"));
+        write(self.directory.path(), "plan.yaml", &manifests.collect::<Vec<_>>().join("\n"));
+        let file = |name: &str| self.directory.path().join(name).into_os_string().into_string().unwrap();
+        let (kubeconfig, plan) = (file("kubeconfig"), file("plan.yaml"));
+        let how = ["--dry-run=server", "--validate=strict", "--output=name"];
+        kubectl::run(&[&["--kubeconfig", &kubeconfig, "create", "--filename", &plan], &how[..]].concat())
     }
 }
 

@@ -6,12 +6,10 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Api;
-use kube::api::ApiResource;
-use kube::core::GroupVersionKind;
 use serde_json::json;
 
 use super::Sandbox;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, job};
 use super::names::{NO_SIDECAR, Names};
 use super::network::{Ending, output, wait};
 use crate::finding::{Blame, Code, Finding};
@@ -60,8 +58,7 @@ pub fn manifest(source: &SourceCluster, app: &App, names: &Names, owner: Option<
             },
         },
     }});
-    let job = ApiResource::from_gvk(&GroupVersionKind::gvk("batch", "v1", "Job"));
-    Manifest::new(job, &names.app(), names, owner, data)
+    Manifest::new(job(), &names.app(), names, owner, data)
 }
 
 /// Runs the check and removes its Job.
