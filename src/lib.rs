@@ -20,6 +20,9 @@ pub mod target;
 pub mod check;
 pub mod drill;
 
+pub mod history;
+pub mod publish;
+
 mod authority;
 pub mod cli;
 pub mod cnpg;
