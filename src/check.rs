@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::postgres;
 use crate::report::text::count;
 use crate::report::{InventorySummary, Report, SCHEMA_VERSION};
-use crate::sandbox::run_id::new_run_id;
+use crate::run::Run;
 use crate::source::archiver::{self, Archiver};
 use crate::source::gates;
 use crate::source::reach::Reach;
@@ -32,10 +32,10 @@ pub struct Examination {
     pub requests: u64,
 }
 
-/// The whole of `walproof check`: examines and judges.
-pub async fn run(plan: &Plan, reach: &Reach, depth: Depth) -> Report {
-    let started_at = Timestamp::now();
-    let mut findings = reach.findings.clone();
+/// The whole of `walproof check`: examines and judges. `former` is what the history says of former runs.
+pub async fn run(plan: &Plan, reach: &Reach, depth: Depth, run: &Run, former: &[Finding]) -> Report {
+    let started_at = run.started_at;
+    let mut findings = [former, &reach.findings].concat();
     if let (Some(kubernetes), Some(source)) = (&reach.kubernetes, &reach.source) {
         findings.extend(gates::first(kubernetes, source, None, gates::WriteAccess::Refused, started_at).await);
     }
@@ -58,7 +58,7 @@ pub async fn run(plan: &Plan, reach: &Reach, depth: Depth) -> Report {
         schema_version: SCHEMA_VERSION,
         walproof_version: env!("CARGO_PKG_VERSION").to_owned(),
         command: Subject::Check,
-        run_id: new_run_id(started_at),
+        run_id: run.id.clone(),
         source: plan.source.clone(),
         namespace: plan.namespace.clone(),
         archive: reach.archive.clone(),

@@ -22,11 +22,12 @@ use crate::finding::{Blame, Code, Finding};
 use crate::plan::{self, OperatorSandbox, Plan, signed};
 use crate::report::text::duration;
 use crate::report::{Report, SCHEMA_VERSION};
+use crate::run::Run;
 use crate::sandbox::operator::names::Names;
-use crate::sandbox::run_id::new_run_id;
 use crate::sandbox::{self, KEPT_FOR, Sandbox, Swept, direct, operator};
 use crate::source::cluster::SourceCluster;
 use crate::source::reach::Reach;
+use crate::source::shrinkage::Night;
 use crate::verdict::{Subject, required, undecided, verdict};
 use evidence::Evidence;
 use progress::{Progress, Step};
@@ -39,7 +40,7 @@ const SWEEP_LIMIT: Duration = Duration::from_mins(4);
 /// However long a drill's limit is.
 const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(31 * 24);
 
-/// What the command line adds to the plan.
+/// What the command line and the history add to the plan.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Read the baseline from this file instead of the source.
@@ -48,6 +49,10 @@ pub struct Options {
     pub keep: bool,
     /// Go on although the identity could write to production.
     pub accept_write_access: bool,
+    /// What this run's report says of former ones.
+    pub of_former_runs: Vec<Finding>,
+    /// What tonight's baseline is compared with, newest first.
+    pub nights: Vec<Night>,
 }
 
 /// Runs one drill to its report. Nothing in here can end without tear-down: the body's result and even its panic are
@@ -56,14 +61,14 @@ pub async fn run(
     plan: &Plan,
     reach: &Reach,
     options: &Options,
+    run: &Run,
     progress: &Arc<Progress>,
     cancel: &CancellationToken,
 ) -> Report {
-    let started_at = Timestamp::now();
-    let run_id = new_run_id(started_at);
+    let Run { id: run_id, started_at } = run.clone();
     let mut evidence = Evidence::default();
     let mut left_behind = Vec::new();
-    evidence.extend(reach.findings.iter().cloned());
+    evidence.extend(options.of_former_runs.iter().chain(&reach.findings).cloned());
 
     left_behind.extend(sweep_within_limit(plan, reach, cancel, started_at, &mut evidence).await);
     // Named before anything is made, so that tear-down depends on no answer.

@@ -19,6 +19,7 @@ pub mod target;
 
 pub mod check;
 pub mod drill;
+pub mod run;
 
 pub mod history;
 pub mod publish;

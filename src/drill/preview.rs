@@ -15,7 +15,7 @@ use crate::report::text;
 use crate::sandbox::direct::binaries;
 use crate::sandbox::operator::manifest::{self, Manifest};
 use crate::sandbox::operator::{app, network, permission};
-use crate::sandbox::run_id::new_run_id;
+use crate::run::new_run_id;
 use crate::source::cluster::SourceCluster;
 use crate::source::reach::Reach;
 use crate::target::{self, Choice};

@@ -26,6 +26,7 @@ use crate::source::baseline::{Baseline, NotCaptured};
 use crate::source::capture;
 use crate::source::gates::{self, WriteAccess};
 use crate::source::reach::Reach;
+use crate::source::shrinkage;
 use crate::target::{self, Choice};
 
 /// How often a gap that may still close is looked at.
@@ -71,6 +72,11 @@ pub async fn prove(
 
     progress.enter(Step::ReadBaseline);
     let (inventory, baseline, is_short) = baseline(plan, store, options, inventory, evidence, progress).await?;
+
+    if let Some(baseline) = &baseline {
+        let window = evidence.inventory.as_ref().and_then(|inventory| inventory.recovery_window.as_ref());
+        evidence.extend(shrinkage::judge(&options.nights, &shrinkage::tables(baseline), window));
+    }
 
     let (inventory, choice) = choose_whole_way(plan, store, inventory, baseline.as_ref(), evidence).await?;
 

@@ -79,6 +79,15 @@ impl SendError {
         Self { kind, doing: doing.into(), reason: reason.into() }
     }
 
+    /// True when the service works and refused this one thing, so that the next one may be accepted.
+    pub fn is_about_this_report(&self) -> bool {
+        match self.kind {
+            SendErrorKind::Refused(status) => !matches!(status.as_u16(), 401 | 403 | 404),
+            SendErrorKind::Unexpected => true,
+            SendErrorKind::Unreachable | SendErrorKind::Lost | SendErrorKind::Unready => false,
+        }
+    }
+
     /// The status of a refusal.
     pub fn status(&self) -> Option<StatusCode> {
         match self.kind {

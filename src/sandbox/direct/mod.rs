@@ -25,7 +25,7 @@ use crate::finding::{Blame, Code, Finding};
 use crate::plan::DirectSandbox;
 use crate::postgres::ConnectError;
 use crate::sandbox::KEPT_FOR;
-use crate::sandbox::run_id::PREFIX;
+use crate::run::PREFIX;
 use server::Server;
 
 /// A Unix socket's path has at most 107 bytes (`sun_path`), and PostgreSQL appends `/.s.PGSQL.5432`.
