@@ -278,3 +278,6 @@ pub fn parse_address(text: &str) -> Result<Url, String> {
     }
     Ok(url)
 }
+
+#[cfg(test)]
+mod tests;
