@@ -10,7 +10,8 @@ use crate::source::{IN_TREE, PLUGIN, Source};
 use crate::{kubectl, process, sandbox, store};
 
 pub const NAMESPACE: &str = "walproof";
-const MANIFESTS: [&str; 5] = ["namespaces.yaml", "identity.yaml", "sandbox.yaml", "network.yaml", "configuration.yaml"];
+const MANIFESTS: [&str; 6] =
+    ["namespaces.yaml", "identity.yaml", "sandbox.yaml", "network.yaml", "configuration.yaml", "history.yaml"];
 
 /// Installs walproof for the in-tree source, unless that was done, and removes what a killed run of the cases left.
 #[track_caller]
