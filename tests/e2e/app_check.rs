@@ -17,7 +17,7 @@ fn an_application_that_reads_its_restored_tables_passes() {
 #[test]
 fn an_application_that_fails_is_inconclusive_where_its_check_is_required() {
     let app = psql("SELECT * FROM a_table_that_nobody_made");
-    let drill = Drill::of(&IN_TREE).set("/sandbox/operator/app", app).set("/sources/0/require", json!(["app"]));
+    let drill = Drill::of(&IN_TREE).set("/sandbox/operator/app", app).set("/require", json!(["app"]));
 
     let judged = drill.run();
 
