@@ -75,6 +75,10 @@ pub fn configuration(source: &Source) -> Value {
     entry["namespace"] = source.namespace.into();
     entry["backup"] = "newest".into();
     entry["connection"]["host"] = format!("{}-rw.{}.svc", source.cluster, source.namespace).into();
+    if source.cluster != IN_TREE.cluster {
+        // history.yaml makes a history for the in-tree source alone.
+        configuration.as_object_mut().unwrap().remove("history");
+    }
     configuration
 }
 
