@@ -1,6 +1,6 @@
 # The developer's commands; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench e2e
+.PHONY: help setup demo test lint chart bench e2e
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -22,6 +22,9 @@ lint: ## Formatting, and clippy with warnings denied
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --test e2e -- -D warnings
+
+chart: ## The Helm chart and the Dockerfile: lint, schema, every case rendered and looked at
+	@scripts/chart
 
 bench: setup ## Measure speed and memory in a release build
 	cargo build --locked --release --bin walproof --example bench
