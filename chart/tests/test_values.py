@@ -4,8 +4,9 @@ import sys
 import unittest
 
 import helm_python
+import yaml
 
-from chart import CASES, PATH, ROOT, Rendered, fleet, minimal, minimal_source, values
+from chart import CASES, PATH, ROOT, Rendered, changed, fleet, minimal, minimal_source, values
 
 SOURCE = "pal-e-postgres"
 
@@ -65,6 +66,12 @@ REFUSED_BY_TEMPLATES = [
 ]
 
 
+def blocks(page):
+    """The YAML on a page of docs."""
+    parts = (ROOT / "docs" / page).read_text().split("```yaml\n")[1:]
+    return [yaml.safe_load(part.split("```")[0]) for part in parts]
+
+
 def refusal(given):
     """What is said of values that must not be taken."""
     try:
@@ -119,6 +126,15 @@ class Values(unittest.TestCase):
         said = refusal(given)
         for part in ("connection.passwordFile", "connection.passwordEnv", "`other` is no source"):
             self.assertIn(part, said)
+
+    def test_the_values_on_the_pages_are_taken(self):
+        least, told, cilium = blocks("install.md")
+        given = changed(least, {"networkPolicy": {"apiServer": {"cidrs": ["192.0.2.1/32"]}}})
+        for more in ({}, told, cilium):
+            given = changed(given, more)
+            Rendered(given)
+        (fleet_of_three,) = blocks("fleet.md")
+        Rendered(minimal() | fleet_of_three)
 
     def test_the_schema_is_made_of_walproofs_own(self):
         result = subprocess.run([sys.executable, ROOT / "scripts/chart-schema", "--check"], capture_output=True, text=True)
