@@ -103,6 +103,7 @@ class Jobs(unittest.TestCase):
                 for each in release.of("CronJob"):
                     own = each["metadata"]["name"]
                     self.assertRegex(own, "^[a-z]([-a-z0-9]*[a-z0-9])?$")
+                    self.assertIn("walproof", own, "alerts would not know it")
                     self.assertLessEqual(len(own), 52)
                     self.assertLessEqual(len(own) + JOB_SUFFIX + len("-99999"), HOST_NAME)
                 for each in release.objects:
