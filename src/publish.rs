@@ -2,3 +2,5 @@
 //! changes a verdict.
 
 pub mod http;
+pub mod metrics;
+pub mod pushgateway;
