@@ -5,7 +5,7 @@
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-setup: ## Install what is missing (PostgreSQL server programs; barman in .tools)
+setup: ## Install what is missing (PostgreSQL server programs; barman and Prometheus' tools in .tools)
 	@scripts/setup
 
 demo: setup ## The main job on real input: PASS on a whole archive, FAIL on a broken one

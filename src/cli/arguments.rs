@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::config::units::Period;
 use crate::error::{Error, Reason};
 use crate::plan::{History, Plan, Secrets};
+use crate::publish::metrics::MetricsFile;
 use crate::report::text::count;
 
 #[derive(Debug, Subcommand)]
@@ -173,8 +174,8 @@ pub struct HistoryArgs {
 #[derive(Debug, Args)]
 pub struct MetricsArgs {
     /// Write the metrics here too, for node_exporter's textfile collector; its name ends in `.prom`.
-    #[arg(long, value_name = "FILE", value_parser = metrics_file)]
-    pub metrics_file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub metrics_file: Option<MetricsFile>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -220,14 +221,5 @@ impl HistoryArgs {
         if let Some(directory) = &self.state {
             plan.history = Some(History::Directory(directory.clone()));
         }
-    }
-}
-
-/// The collector reads no file of another name.
-fn metrics_file(text: &str) -> Result<PathBuf, String> {
-    let file = PathBuf::from(text);
-    match file.extension() {
-        Some(extension) if extension == "prom" => Ok(file),
-        _ => Err("the textfile collector only reads files whose names end in .prom".to_owned()),
     }
 }

@@ -85,9 +85,9 @@ pub async fn drill(
 async fn tell(publisher: &mut Publisher<'_>, report: &Report, metrics: &MetricsArgs) {
     publisher.end(report).await;
     if let Some(file) = &metrics.metrics_file
-        && let Err(error) = whole_file::write(file, &publisher.metrics(report))
+        && let Err(error) = file.write(&publisher.metrics(report))
     {
-        fail(&Error::new(format!("write the metrics to {}", file.display())).because(error), EXIT_OK);
+        fail(&error, EXIT_OK);
     }
 }
 
