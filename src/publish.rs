@@ -2,3 +2,4 @@
 //! changes a verdict.
 
 pub mod http;
+pub mod markdown;
