@@ -11,6 +11,7 @@ mod window;
 
 use std::fmt::Write;
 
+use jiff::Timestamp;
 use style::{Mark, SHEET, verdict_class};
 
 use crate::history::History;
@@ -82,9 +83,9 @@ fn said(report: &Report) -> String {
     let mut text = String::new();
     for (number, sentence) in sentences(report).iter().enumerate() {
         let _ = match sentence.strip_prefix("To do: ") {
-            Some(todo) => writeln!(text, "<p class=\"todo\"><strong>To do:</strong> {}</p>", escape(todo)),
-            None if number == 0 => writeln!(text, "<p class=\"lead\">{}</p>", escape(sentence)),
-            None => writeln!(text, "<p>{}</p>", escape(sentence)),
+            Some(todo) => writeln!(text, "<p class=\"todo\"><strong>To do:</strong> {}</p>", prose(todo)),
+            None if number == 0 => writeln!(text, "<p class=\"lead\">{}</p>", prose(sentence)),
+            None => writeln!(text, "<p>{}</p>", prose(sentence)),
         };
     }
     text
@@ -116,11 +117,11 @@ fn glance(report: &Report, history: Option<&History>) -> String {
         let tables = count(restore.tables_compared, "table", "tables");
         if let Some(baseline) = &restore.baseline {
             let databases = count(baseline.databases, "database", "databases");
-            let exact = if baseline.exact { "" } else { "; the baseline is not exact" };
+            let exact = if baseline.exact { "" } else { "; not exact" };
             facts.push((
                 "Baseline",
                 count(baseline.rows, "row", "rows"),
-                format!("{tables} compared, {databases}{exact}"),
+                format!("of {databases}; {tables} compared{exact}"),
             ));
         }
         let ended = restore.backup_ended_at.map_or_else(String::new, |at| format!("ended {}", moment(at)));
@@ -137,17 +138,23 @@ fn glance(report: &Report, history: Option<&History>) -> String {
     }
     if let Some(inventory) = report.inventory.as_ref().filter(|_| report.restore.is_none()) {
         if let Some(at) = inventory.newest_segment_at {
-            facts.push(("Newest WAL", moment(at), inventory.newest_segment.clone().unwrap_or_default()));
+            facts.push((
+                "Newest WAL",
+                format!("{} UTC", minute(at)),
+                inventory.newest_segment.clone().unwrap_or_default(),
+            ));
         }
         if let Some(at) = inventory.newest_backup_at {
             let complete = format!("{} of {} are complete", inventory.restorable_backups, inventory.backups);
-            facts.push(("Newest base backup", moment(at), complete));
+            facts.push(("Newest base backup", format!("{} UTC", minute(at)), complete));
         }
     }
     if let Some(history) = history {
         let (at, note) = match history.last_success(Subject::Drill) {
-            Some((run, _)) if run.run_id == report.run_id => (moment(run.started_at), "this run".to_owned()),
-            Some((run, _)) => (moment(run.started_at), format!("run {}", run.run_id)),
+            Some((run, _)) if run.run_id == report.run_id => {
+                (format!("{} UTC", minute(run.started_at)), "this run".to_owned())
+            }
+            Some((run, _)) => (format!("{} UTC", minute(run.started_at)), format!("run {}", run.run_id)),
             None => ("never".to_owned(), format!("of {}", count(history.drills.runs, "drill", "drills"))),
         };
         facts.push(("A drill last passed", at, note));
@@ -210,6 +217,23 @@ fn about(report: &Report) -> String {
     )
 }
 
+/// `2026-11-21 12:45`, where a narrow page has no room for more.
+fn minute(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// A sentence, escaped, in which what stands between backticks is code.
+fn prose(text: &str) -> String {
+    let parts: Vec<String> = escape(text).split('`').map(str::to_owned).collect();
+    if parts.len() % 2 == 0 {
+        return parts.join("`");
+    }
+    let part = |(number, part): (usize, &String)| {
+        if number % 2 == 0 { part.clone() } else { format!("<code>{part}</code>") }
+    };
+    parts.iter().enumerate().map(part).collect()
+}
+
 /// Text from anywhere, harmless in an element and in a quoted attribute: what would be markup is written as a reference;
 /// what has no shape of its own, or turns the direction of the text around it, as its number.
 pub fn escape(text: &str) -> String {
@@ -241,6 +265,13 @@ pub fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_between_backticks_is_code_if_they_come_in_pairs() {
+        assert_eq!(prose("set `a<b` to 1"), "set <code>a&lt;b</code> to 1");
+        assert_eq!(prose("a ` alone"), "a ` alone");
+        assert_eq!(prose(""), "");
+    }
 
     #[test]
     fn no_text_becomes_markup() {

@@ -29,6 +29,8 @@ pub fn note(report: &Report, history: Option<&History>) -> String {
     for sentence in sentences(report) {
         let _ = writeln!(note, "{}\n", escape(&sentence));
     }
+    note.truncate(note.trim_end().len());
+    note.push('\n');
     run(&mut note, report);
     if let Some(restore) = &report.restore {
         restored(&mut note, restore);
@@ -70,7 +72,7 @@ fn run(note: &mut String, report: &Report) {
         &[
             ("Verdict", format!("**{}**, exit code {}", report.verdict.as_str(), report.exit_code())),
             ("Run", code(&report.run_id)),
-            ("Performed by", format!("walproof {}, unattended", escape(&report.walproof_version))),
+            ("Performed by", format!("walproof {}", escape(&report.walproof_version))),
             ("Source", code(&format!("{namespace}{}", report.source))),
             ("Archive", code(&report.archive)),
             ("Began", moment(report.started_at)),
@@ -116,9 +118,9 @@ fn restored(note: &mut String, restore: &Restore) {
     if let Some(baseline) = &restore.baseline {
         let exact = if baseline.exact { "exact" } else { "not exact: transactions committed while it was taken" };
         rows.push((
-            "Compared with",
+            "Baseline",
             format!(
-                "a baseline read from the source at {} (LSN {}, timeline {}): {}, {}, {}; {exact}",
+                "read from the source at {} (LSN {}, timeline {}): {}, {}, {}; {exact}",
                 moment(baseline.captured_at),
                 code(&baseline.lsn.to_string()),
                 baseline.timeline,
@@ -129,7 +131,10 @@ fn restored(note: &mut String, restore: &Restore) {
         ));
     }
     if let Some(took) = restore.recovery_time_ms {
-        let how = "from the first byte of the download to the first accepted connection, in this sandbox";
+        let how = match restore.sandbox.as_str() {
+            "operator" => "from the making of the scratch cluster to the first accepted connection",
+            _ => "from the first byte of the download to the first accepted connection, in this sandbox",
+        };
         rows.push(("Recovery time (RTO)", format!("{}: {how}", milliseconds(took))));
     }
     if let Some(exposure) = restore.recovery_point_exposure_ms {

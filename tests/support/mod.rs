@@ -15,6 +15,7 @@ pub mod kubernetes;
 pub mod postgres;
 pub mod prepared;
 pub mod process;
+pub mod reports;
 pub mod s3;
 pub mod serving;
 pub mod walproof;

@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
-use super::escape;
 use super::style::{Mark, outcome};
+use super::{escape, prose};
 use crate::finding::{Finding, Outcome};
 use crate::probe::tables::{Comparison, TableResult};
 use crate::report::text::{count, grouped, ordered};
@@ -53,7 +53,7 @@ fn row(rows: &mut String, finding: &Finding) {
     ];
     let parts: String = parts
         .iter()
-        .filter_map(|(name, value)| Some(format!("<div><dt>{name}</dt><dd>{}</dd></div>", escape((*value)?))))
+        .filter_map(|(name, value)| Some(format!("<div><dt>{name}</dt><dd>{}</dd></div>", prose((*value)?))))
         .collect();
     let parts = if parts.is_empty() { parts } else { format!("<dl class=\"pairs\">{parts}</dl>") };
     let _ = writeln!(
@@ -62,7 +62,7 @@ fn row(rows: &mut String, finding: &Finding) {
         Mark::of_outcome(finding.outcome).svg(),
         finding.code.title(),
         finding.code.as_str(),
-        escape(&finding.summary),
+        prose(&finding.summary),
     );
 }
 
@@ -136,7 +136,7 @@ const fn rank(comparison: Comparison) -> u8 {
 pub fn unproven(report: &Report) -> String {
     let mut items = String::new();
     for sentence in unproven_sentences(report) {
-        let _ = writeln!(items, "<li>{}</li>", escape(&sentence));
+        let _ = writeln!(items, "<li>{}</li>", prose(&sentence));
     }
     format!(
         "<section aria-labelledby=\"unproven\"><h2 id=\"unproven\">What was not checked</h2>\n<ul class=\"plain\">\n{items}</ul>\n</section>\n"
@@ -157,7 +157,7 @@ pub fn unproven_sentences(report: &Report) -> Vec<String> {
         .collect();
     let has_finding = |code| report.findings.iter().any(|finding| finding.code == code);
     let silent = report.undecided.iter().filter(|&&code| !has_finding(code));
-    sentences.extend(silent.map(|code| format!("Whether {}: the run did not come so far.", code.title())));
+    sentences.extend(silent.map(|code| format!("Whether {}: nothing in this run shows it.", code.title())));
     match (report.command, &report.restore) {
         (Subject::Check, _) => {
             sentences.push(
@@ -173,8 +173,7 @@ pub fn unproven_sentences(report: &Report) -> Vec<String> {
                     .map(|deviation| format!("Not as by hand: {}.", deviation.trim_end_matches('.'))),
             );
             sentences.push(
-                "The values in rows: row counts and the oldest and newest timestamps are compared, not each value."
-                    .to_owned(),
+                "The values in rows: only row counts and the oldest and newest timestamps are compared.".to_owned(),
             );
             sentences.push("Indexes, constraints, sequences, grants, extensions' libraries, unlogged and foreign tables, materialized views and large objects as such.".to_owned());
             sentences.push(match restore.sandbox.as_str() {
@@ -182,7 +181,7 @@ pub fn unproven_sentences(report: &Report) -> Vec<String> {
                 _ => "Whether the CloudNativePG operator restores this archive: only a drill in the operator's sandbox proves that.".to_owned(),
             });
             sentences.push(
-                "Other base backups, WAL before this one and WAL behind the target: they were listed, not replayed."
+                "Other base backups, WAL before this one and WAL behind the target: not restored, not replayed."
                     .to_owned(),
             );
         }

@@ -45,7 +45,7 @@ pub fn section(report: &Report) -> String {
     let axis = rows.len() * ROW + 14;
     format!(
         r#"<section aria-labelledby="run"><h2 id="run">The run</h2>
-<p>From {} to {}: {}. The phases follow one another; the bars are to one scale, the shortest are drawn a little too wide to be seen.</p>
+<p>From {} to {}: {}. The phases follow one another, and the bars are to one scale; the shortest are drawn a little wider than they are. What no phase measured, most of it gates, baseline and waiting for the archive, is drawn first.</p>
 <svg class="picture" width="100%" height="{height}" role="img" aria-labelledby="run-title run-desc"><title id="run-title">The phases of the run</title><desc id="run-desc">{}</desc>{bars}<text class="quiet" x="0" y="{axis}">0</text><text class="quiet" x="100%" y="{axis}" text-anchor="end">{}</text></svg>
 </section>
 "#,
@@ -63,14 +63,13 @@ struct Row {
     is_rest: bool,
 }
 
-/// What no phase accounts for comes first: most of it is what a drill does before it restores.
+/// What no phase measured comes first, because most of it is what a drill does before it restores.
 fn rows(report: &Report, restore: &Restore) -> Vec<Row> {
     let whole = report.finished_at.duration_since(report.started_at).as_millis();
     let whole = u64::try_from(whole.max(0)).unwrap_or(u64::MAX);
     let phases: u64 = restore.phases.iter().fold(0, |sum, phase| sum.saturating_add(phase.duration_ms));
     let rest = whole.saturating_sub(phases);
-    let first =
-        (rest > 0).then(|| Row { name: "gates, baseline, waiting".to_owned(), milliseconds: rest, is_rest: true });
+    let first = (rest > 0).then(|| Row { name: "outside of the phases".to_owned(), milliseconds: rest, is_rest: true });
     let measured = restore.phases.iter().take(MOST_PHASES).map(|phase| Row {
         name: phase.name.clone(),
         milliseconds: phase.duration_ms,

@@ -1,5 +1,6 @@
 //! What former runs say: how long restores took, and when this last worked.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use super::escape;
@@ -162,7 +163,7 @@ fn table(runs: &[(&PastRun, &Ending)]) -> String {
             cell("recovery time", ending.recovery_time_ms.map(milliseconds)),
             cell("rows", ending.rows.map(grouped)),
             cell("restored", ending.restored_bytes.map(bytes)),
-            escape(&ending.headline),
+            escape(came_to(ending).as_ref()),
         );
     }
     format!(
@@ -171,6 +172,14 @@ fn table(runs: &[(&PastRun, &Ending)]) -> String {
 {rows}</tbody></table>
 "#
     )
+}
+
+/// Where a restore came to, or what kept it from there.
+fn came_to(ending: &Ending) -> Cow<'_, str> {
+    match (ending.verdict, &ending.target) {
+        (Verdict::Pass, Some(target)) => format!("restored to {target}").into(),
+        _ => ending.headline.as_str().into(),
+    }
 }
 
 /// A forge's own word is no reason to follow another kind of link.

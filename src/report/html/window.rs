@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
-use super::escape;
 use super::scale::{Axis, Percent};
+use super::{escape, minute};
 use crate::archive::wal::Timeline;
 use crate::report::text::{bytes, count, grouped, moment};
 use crate::report::{InventorySummary, Report, Restore};
@@ -14,7 +14,7 @@ use crate::report::{InventorySummary, Report, Restore};
 /// How many timelines are drawn; what a recovery needs lies on the newest ones.
 const TIMELINES: usize = 3;
 /// The height of a label and its band.
-const LANE: usize = 46;
+const LANE: usize = 52;
 /// Above the first lane: the target's label.
 const TOP: usize = 24;
 
@@ -128,7 +128,7 @@ fn strip(report: &Report, inventory: &InventorySummary) -> Option<String> {
     Some(format!(
         r#"<svg class="picture" width="100%" height="{}" role="img" aria-labelledby="window-title window-desc"><title id="window-title">Base backups and WAL over time</title><desc id="window-desc">{}</desc>{PATTERNS}{drawn}</svg>
 {}"#,
-        bottom + 22,
+        bottom + 40,
         escape(&spoken(report, inventory, axis)),
         legend(),
     ))
@@ -143,7 +143,7 @@ impl Strip {
     /// A bar in the lane that was begun last.
     fn bar(&mut self, class: &str, from: Timestamp, to: Timestamp) {
         let (x, end) = (self.axis.at(from), self.axis.at(to));
-        let y = self.y - LANE + 21;
+        let y = self.y - LANE + 25;
         let _ = write!(self.drawn, r#"<rect class="{class}" x="{x}" y="{y}" width="{}" height="16"/>"#, end.since(x));
     }
 
@@ -157,7 +157,7 @@ impl Strip {
             return;
         }
         self.lane("Base backups");
-        let y = self.y - LANE + 29;
+        let y = self.y - LANE + 33;
         for (at, is_restorable) in ended {
             let mark = if is_restorable { SOUND } else { BROKEN };
             let _ = write!(self.drawn, r#"<svg class="point" x="{}" y="{y}">{mark}</svg>"#, self.axis.at(at));
@@ -172,34 +172,36 @@ impl Strip {
         for gap in inventory.gaps.iter().filter(|gap| is_here(gap.timeline)) {
             self.bar("missing", gap.from.unwrap_or(self.axis.from), gap.to.unwrap_or(self.axis.to));
         }
-        let y = self.y - LANE + 21;
+        let y = self.y - LANE + 25;
         for read in inventory.read.iter().filter(|read| read.timeline == timeline) {
             let _ = write!(self.drawn, r#"<svg class="point" x="{}" y="{y}">{READ}</svg>"#, self.axis.at(read.at));
         }
     }
 
     fn target(&mut self, restore: &Restore, bottom: usize) {
-        let Some(at) = stop(restore) else { return };
+        let Some((name, at)) = aim(restore) else { return };
         self.line("target", self.axis.at(at), TOP - 4, bottom);
         let x = self.axis.at(at);
         let anchor = if x.is_right() { "end" } else { "start" };
         let _ = write!(
             self.drawn,
-            r#"<text class="strong" x="{x}" y="14" text-anchor="{anchor}">target {}</text>"#,
+            r#"<text class="strong" x="{x}" y="14" text-anchor="{anchor}">{name} {}</text>"#,
             moment(at)
         );
     }
 
     fn now(&mut self, now: Timestamp, bottom: usize) {
         self.line("now", self.axis.at(now), TOP - 4, bottom);
-        let _ = write!(
-            self.drawn,
-            r#"<text class="quiet" x="0" y="{}">{}</text><text class="quiet" x="100%" y="{}" text-anchor="end">{}</text>"#,
-            bottom + 14,
-            day(self.axis.from),
-            bottom + 14,
-            if self.axis.to == now { format!("end of the run, {}", day(now)) } else { day(self.axis.to) },
-        );
+        let end = if self.axis.to == now { "end of the run" } else { "newest in the archive" };
+        // On a narrow page the two dates have just room side by side.
+        for (x, anchor, y, label) in [
+            ("0", "start", bottom + 14, minute(self.axis.from)),
+            ("100%", "end", bottom + 14, minute(self.axis.to)),
+            ("0", "start", bottom + 32, "oldest in the archive".to_owned()),
+            ("100%", "end", bottom + 32, end.to_owned()),
+        ] {
+            let _ = write!(self.drawn, r#"<text class="quiet" x="{x}" y="{y}" text-anchor="{anchor}">{label}</text>"#);
+        }
     }
 
     fn line(&mut self, class: &str, x: Percent, top: usize, bottom: usize) {
@@ -207,28 +209,24 @@ impl Strip {
     }
 }
 
-/// `2026-11-21 12:45 UTC`: on a narrow page two of them fit side by side.
-fn day(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-/// The moment that the drill asked for, as far as the report knows one.
-fn stop(restore: &Restore) -> Option<Timestamp> {
-    restore.baseline.as_ref().map(|baseline| baseline.captured_at).or(restore.last_commit_at)
+/// The moment that the drill aimed at, or else came to, and its name; as far as the report knows one.
+fn aim(restore: &Restore) -> Option<(&'static str, Timestamp)> {
+    let baseline =
+        restore.baseline.as_ref().filter(|baseline| restore.target.starts_with(&format!("LSN {},", baseline.lsn)));
+    let time = || restore.target.strip_prefix("time ")?.parse().ok();
+    let target = baseline.map(|baseline| baseline.captured_at).or_else(time).map(|at| ("target", at));
+    target.or_else(|| Some(("last commit", restore.last_commit_at?)))
 }
 
 /// From the end of the base backup to where recovery came.
 fn replayed(inventory: &InventorySummary, restore: &Restore) -> Option<(Timestamp, Timestamp)> {
     let from = restore.backup_ended_at?;
     let last = restore.last_segment_replayed.as_ref()?;
-    let to = match restore.stop_lsn {
-        Some(_) => stop(restore)?,
-        // It did not stop where it should: the last whole segment is as far as it came.
-        None => {
-            let of_run = |run: &&crate::report::strip::WalRun| run.first <= *last && *last <= run.last;
-            let run = inventory.wal_runs.iter().find(of_run)?;
-            if run.last == *last { run.to } else { return None }
-        }
+    let to = if restore.stop_lsn.is_some() {
+        aim(restore)?.1
+    } else {
+        // It did not stop where it should; only the time of a run's last segment is known.
+        inventory.wal_runs.iter().find(|run| run.last == *last)?.to
     };
     Some((from, to.max(from)))
 }
