@@ -107,7 +107,7 @@ pub fn former_runs(report: &Report, history: &History) -> String {
         String::new()
     } else {
         format!(
-            "<details><summary>{} older runs</summary>\n{}</details>\n",
+            "<details class=\"older\"><summary>{} older runs</summary>\n{}</details>\n",
             grouped(folded.len() as u64),
             table(folded)
         )

@@ -130,7 +130,7 @@ fn strip(report: &Report, inventory: &InventorySummary) -> Option<String> {
 {}"#,
         bottom + 40,
         escape(&spoken(report, inventory, axis)),
-        legend(),
+        legend(&drawn),
     ))
 }
 
@@ -263,20 +263,21 @@ const READ: &str = r#"<path class="read" d="M0 -1 L0 17"/><circle class="read" c
 /// Dots for what is listed, hatching for what is missing.
 const PATTERNS: &str = r#"<defs><pattern id="dots" width="6" height="6" patternUnits="userSpaceOnUse"><rect class="dots-ground" width="6" height="6"/><circle class="dots" cx="3" cy="3" r="1.1"/></pattern><pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="hatch-ground" width="7" height="7"/><rect class="hatch" width="3" height="7"/></pattern></defs>"#;
 
-/// Each sign and what it means.
-fn legend() -> String {
+/// What each sign in the picture means.
+fn legend(drawn: &str) -> String {
     let swatch = |class: &str| format!(r#"<rect class="{class}" x="1" y="1" width="24" height="16"/>"#);
     let point = |y: u32, mark: &str| format!(r#"<svg class="point" x="13" y="{y}">{mark}</svg>"#);
     let signs = [
-        (swatch("listed"), "listed"),
-        (point(2, READ), "head of the segment read"),
-        (swatch("replayed"), "replayed"),
-        (swatch("missing"), "missing"),
-        (point(9, SOUND), "base backup"),
-        (point(9, BROKEN), "base backup that cannot be restored"),
+        ("listed", swatch("listed"), "listed"),
+        ("read", point(2, READ), "head of the segment read"),
+        ("replayed", swatch("replayed"), "replayed"),
+        ("missing", swatch("missing"), "missing"),
+        ("sound", point(9, SOUND), "base backup"),
+        ("broken", point(9, BROKEN), "base backup that cannot be restored"),
     ];
-    let item = |(sign, meaning): &(String, &str)| {
-        format!("<li><svg width=\"26\" height=\"18\" aria-hidden=\"true\">{sign}</svg> {meaning}</li>\n")
-    };
-    format!("<ul class=\"legend\">\n{}</ul>\n", signs.iter().map(item).collect::<String>())
+    let mut items = String::new();
+    for (class, sign, meaning) in signs.iter().filter(|(class, ..)| drawn.contains(&format!("class=\"{class}\""))) {
+        let _ = writeln!(items, r#"<li><svg width="26" height="18" aria-hidden="true">{sign}</svg> {meaning}</li>"#);
+    }
+    format!("<ul class=\"legend\">\n{items}</ul>\n")
 }
