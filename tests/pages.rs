@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::{Value, json};
+use support::process::run;
 use support::reports::{REPORTS, history, history_value, report, value};
 use walproof::history::History;
 use walproof::report::{Report, html, listing, markdown};
@@ -147,10 +149,14 @@ fn texts(value: &Value, place: String, places: &mut Vec<String>) {
     match value {
         Value::String(_) => places.push(place),
         Value::Array(items) => {
-            (0..).zip(items).for_each(|(n, item): (usize, _)| texts(item, format!("{place}/{n}"), places))
+            for (number, item) in items.iter().enumerate() {
+                texts(item, format!("{place}/{number}"), places);
+            }
         }
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, field)| texts(field, format!("{place}/{name}"), places))
+            for (name, field) in fields {
+                texts(field, format!("{place}/{name}"), places);
+            }
         }
         _ => {}
     }
@@ -280,17 +286,16 @@ fn load(name: &str, page: &str) -> (String, Vec<String>) {
     let file = directory.join(format!("{name}.html"));
     fs::write(&file, page).unwrap();
     let profile = tempfile::tempdir().unwrap();
-    let output = Command::new(browser())
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--timeout=30000"])
+    let mut command = Command::new(browser());
+    command
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"])
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg("--dump-dom")
-        .arg(format!("file://{}", file.display()))
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name}: {errors}");
-    let complaints = errors.lines().filter(|line| line.contains("CONSOLE")).map(str::to_owned).collect();
-    (String::from_utf8(output.stdout).unwrap(), complaints)
+        .arg(format!("file://{}", file.display()));
+    let finished = run(&mut command, Duration::from_mins(2));
+    assert_eq!(finished.exit_code, 0, "{name}: {}", finished.stderr);
+    let complaints = finished.stderr.lines().filter(|line| line.contains("CONSOLE")).map(str::to_owned).collect();
+    (finished.stdout, complaints)
 }
 
 #[test]

@@ -95,7 +95,10 @@ fn left_behind(report: &Report) -> String {
     if report.left_behind.is_empty() {
         return String::new();
     }
-    let items: String = report.left_behind.iter().map(|left| format!("<li>{}</li>", escape(left))).collect();
+    let mut items = String::new();
+    for left in &report.left_behind {
+        let _ = write!(items, "<li>{}</li>", escape(left));
+    }
     format!("<div class=\"todo\"><strong>Left behind</strong>, for the next run's sweep: <ul>{items}</ul></div>\n")
 }
 
@@ -159,16 +162,11 @@ fn glance(report: &Report, history: Option<&History>) -> String {
         };
         facts.push(("A drill last passed", at, note));
     }
-    let items: String = facts
-        .iter()
-        .map(|(name, value, note)| {
-            format!(
-                "<div><dt>{name}</dt><dd><strong>{}</strong> <small>{}</small></dd></div>\n",
-                escape(value),
-                escape(note)
-            )
-        })
-        .collect();
+    let mut items = String::new();
+    for (name, value, note) in facts {
+        let (value, note) = (escape(&value), escape(&note));
+        let _ = writeln!(items, "<div><dt>{name}</dt><dd><strong>{value}</strong> <small>{note}</small></dd></div>");
+    }
     if items.is_empty() { items } else { format!("<dl class=\"glance\">\n{items}</dl>\n") }
 }
 
@@ -210,11 +208,19 @@ fn about(report: &Report) -> String {
             report.inventory.as_ref().map_or_else(|| "unknown".to_owned(), |i| grouped(i.requests)),
         ),
     ];
-    let rows: String =
-        rows.iter().map(|(name, value)| format!("<div><dt>{name}</dt><dd>{}</dd></div>", escape(value))).collect();
     format!(
-        "<section aria-labelledby=\"about\"><h2 id=\"about\">This run</h2>\n<dl class=\"pairs\">{rows}</dl>\n<p class=\"quiet\">All times are UTC. This page was made from the run's report; it loads nothing and runs nothing.</p>\n</section>\n"
+        "<section aria-labelledby=\"about\"><h2 id=\"about\">This run</h2>\n{}<p class=\"quiet\">All times are UTC. This page was made from the run's report; it loads nothing and runs nothing.</p>\n</section>\n",
+        pairs(&rows),
     )
+}
+
+/// Names, which are ours, and values, which are escaped here.
+fn pairs(rows: &[(&str, String)]) -> String {
+    let mut list = String::from("<dl class=\"pairs\">");
+    for (name, value) in rows {
+        let _ = write!(list, "<div><dt>{name}</dt><dd>{}</dd></div>", prose(value));
+    }
+    list + "</dl>\n"
 }
 
 /// `2026-11-21 12:45`, where a narrow page has no room for more.
@@ -224,14 +230,16 @@ fn minute(time: Timestamp) -> String {
 
 /// A sentence, escaped, in which what stands between backticks is code.
 fn prose(text: &str) -> String {
-    let parts: Vec<String> = escape(text).split('`').map(str::to_owned).collect();
-    if parts.len() % 2 == 0 {
-        return parts.join("`");
+    let escaped = escape(text);
+    if !escaped.matches('`').count().is_multiple_of(2) {
+        return escaped;
     }
-    let part = |(number, part): (usize, &String)| {
-        if number % 2 == 0 { part.clone() } else { format!("<code>{part}</code>") }
-    };
-    parts.iter().enumerate().map(part).collect()
+    let mut prose = String::with_capacity(escaped.len());
+    for (number, part) in escaped.split('`').enumerate() {
+        let is_code = !number.is_multiple_of(2);
+        let _ = if is_code { write!(prose, "<code>{part}</code>") } else { write!(prose, "{part}") };
+    }
+    prose
 }
 
 /// Text from anywhere, harmless in an element and in a quoted attribute: what would be markup is written as a reference;

@@ -14,8 +14,8 @@ pub fn text(history: &History, color: bool) -> String {
     }
     let _ = writeln!(
         text,
-        "\n{:<20}  {:<5}  {:<12}  {:>13}  {:>13}  {}",
-        "BEGAN (UTC)", "RUN", "VERDICT", "RECOVERY TIME", "ROWS", "WHAT IT CAME TO"
+        "\n{:<20}  {:<5}  {:<12}  {:>13}  {:>13}  WHAT IT CAME TO",
+        "BEGAN (UTC)", "RUN", "VERDICT", "RECOVERY TIME", "ROWS"
     );
     for run in history.runs.iter().rev() {
         line(&mut text, run, color);
@@ -50,12 +50,11 @@ fn line(text: &mut String, run: &PastRun, color: bool) {
         Subject::Check => "check",
         Subject::Drill => "drill",
     };
-    let (verdict, took, rows, headline) = match &run.ending {
-        Some(ending) => ended(ending, color),
-        None => {
-            let until = format!("has not ended; it has time until {}", moment(run.ends_by));
-            (format!("{:<12}", "-"), String::new(), String::new(), until)
-        }
+    let (verdict, took, rows, headline) = if let Some(ending) = &run.ending {
+        ended(ending, color)
+    } else {
+        let until = format!("has not ended; it has time until {}", moment(run.ends_by));
+        (format!("{:<12}", "-"), String::new(), String::new(), until)
     };
     let line = format!("{began:<20}  {command:<5}  {verdict}  {took:>13}  {rows:>13}  {headline}");
     let _ = writeln!(text, "{}", line.trim_end());

@@ -239,7 +239,7 @@ fn tables(note: &mut String, restore: &Restore) {
 }
 
 fn former_drills(note: &mut String, history: &History) {
-    let _ = write!(note, "\n## The last {DRILLS} drills\n\n");
+    section(note, "The newest drills");
     let counted = history.count(Subject::Drill);
     let last = history.last_success(Subject::Drill).map_or_else(
         || "No drill is known to have passed".to_owned(),
@@ -268,7 +268,7 @@ fn verify(note: &mut String, report: &Report) {
     };
     let _ = writeln!(
         note,
-        "This note was made from the JSON report of run {}, which holds every figure above. The same question is asked again, of the archive as it is then, by\n",
+        "This note was made from the JSON report of run {}, which holds every figure of that run; former drills are the history's. The same question is asked again, of the archive as it is then, by\n",
         code(&report.run_id)
     );
     let _ = writeln!(note, "    walproof {command} --config walproof.yaml --source {}\n", argument(&report.source));

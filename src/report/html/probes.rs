@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::style::{Mark, outcome};
-use super::{escape, prose};
+use super::{escape, pairs, prose};
 use crate::finding::{Finding, Outcome};
 use crate::probe::tables::{Comparison, TableResult};
 use crate::report::text::{count, grouped, ordered};
@@ -51,11 +51,9 @@ fn row(rows: &mut String, finding: &Finding) {
         ("observed", finding.observed.as_deref()),
         ("to do", finding.hint.as_deref().filter(|_| is_trouble)),
     ];
-    let parts: String = parts
-        .iter()
-        .filter_map(|(name, value)| Some(format!("<div><dt>{name}</dt><dd>{}</dd></div>", prose((*value)?))))
-        .collect();
-    let parts = if parts.is_empty() { parts } else { format!("<dl class=\"pairs\">{parts}</dl>") };
+    let parts: Vec<(&str, String)> =
+        parts.into_iter().filter_map(|(name, value)| Some((name, value?.to_owned()))).collect();
+    let parts = if parts.is_empty() { String::new() } else { pairs(&parts) };
     let _ = writeln!(
         rows,
         r#"<tr role="row" class="{class}"><td role="cell" class="outcome">{} {word}</td><th role="rowheader" scope="row">{}<br/><code>{}</code>{object}</th><td role="cell">{}{parts}</td></tr>"#,

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 
 use super::scale::{Axis, Percent};
-use super::{escape, minute};
+use super::{escape, minute, pairs};
 use crate::archive::wal::Timeline;
 use crate::report::text::{bytes, count, grouped, moment};
 use crate::report::{InventorySummary, Report, Restore};
@@ -73,11 +73,7 @@ fn facts(report: &Report, inventory: &InventorySummary) -> String {
         let name = if gap.first == gap.last { gap.first.clone() } else { format!("{} to {}", gap.first, gap.last) };
         rows.push(("WAL missing", format!("{}: {name}", count(gap.segments, "segment", "segments"))));
     }
-    let mut list = String::from("<dl class=\"pairs\">");
-    for (name, value) in rows {
-        let _ = write!(list, "<div><dt>{name}</dt><dd>{}</dd></div>", escape(&value));
-    }
-    list + "</dl>\n"
+    pairs(&rows)
 }
 
 /// What is drawn, and how high it became.
@@ -276,7 +272,7 @@ fn legend(drawn: &str) -> String {
         ("broken", point(9, BROKEN), "base backup that cannot be restored"),
     ];
     let mut items = String::new();
-    for (class, sign, meaning) in signs.iter().filter(|(class, ..)| drawn.contains(&format!("class=\"{class}\""))) {
+    for (_, sign, meaning) in signs.iter().filter(|(class, ..)| drawn.contains(&format!("class=\"{class}\""))) {
         let _ = writeln!(items, r#"<li><svg width="26" height="18" aria-hidden="true">{sign}</svg> {meaning}</li>"#);
     }
     format!("<ul class=\"legend\">\n{items}</ul>\n")
