@@ -37,8 +37,9 @@ impl Evidence {
 
     /// Replaces the summary by that of a later listing.
     pub fn listed_again(&mut self, inventory: &Inventory, requests: u64) {
-        let read = self.inventory.as_ref().map_or(0, |summary| summary.segments_read);
-        self.inventory = Some(InventorySummary::of(inventory, read, requests));
+        let (count, read) =
+            self.inventory.take().map_or((0, Vec::new()), |summary| (summary.segments_read, summary.read));
+        self.inventory = Some(InventorySummary { read, ..InventorySummary::of(inventory, count, requests) });
     }
 
     pub fn phase(&mut self, name: &str, started: Instant) {

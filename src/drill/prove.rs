@@ -137,7 +137,10 @@ async fn gates_of_archive(plan: &Plan, store: &Store, evidence: &mut Evidence) -
         if is_freshness && is_trouble && !freshness_required { finding.into_note() } else { finding }
     }));
     let inventory = examination.inventory.ok_or(End::Decided)?;
-    evidence.inventory = Some(InventorySummary::of(&inventory, examination.sampled as u64, examination.requests));
+    evidence.inventory = Some(
+        InventorySummary::of(&inventory, examination.sampled as u64, examination.requests)
+            .with_read(&inventory, &examination.read),
+    );
     if inventory.is_empty() || inventory.restorable().next().is_none() {
         return Err(End::Decided);
     }
