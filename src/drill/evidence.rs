@@ -1,5 +1,6 @@
 //! What a drill has seen so far: findings and measurements. It outlives a body that fails half-way.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -22,6 +23,8 @@ pub struct Evidence {
     pub sandbox: Option<SandboxEvidence>,
     /// The newest moment that the restored server proves.
     pub proven_until: Option<Timestamp>,
+    /// Of the baseline, by `database.schema.table`.
+    pub rows: BTreeMap<String, u64>,
     /// Who may connect to a kept sandbox.
     pub superuser: String,
 }

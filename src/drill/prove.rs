@@ -26,7 +26,7 @@ use crate::source::baseline::{Baseline, NotCaptured};
 use crate::source::capture;
 use crate::source::gates::{self, WriteAccess};
 use crate::source::reach::Reach;
-use crate::source::shrinkage;
+use crate::source::shrinkage::{self, Tonight};
 use crate::target::{self, Choice};
 
 /// How often a gap that may still close is looked at.
@@ -75,7 +75,11 @@ pub async fn prove(
 
     if let Some(baseline) = &baseline {
         let window = evidence.inventory.as_ref().and_then(|inventory| inventory.recovery_window.as_ref());
-        evidence.extend(shrinkage::judge(&options.nights, &shrinkage::tables(baseline), window));
+        let tonight = Tonight::of(baseline);
+        let former: Vec<_> = options.nights.iter().map(|(at, rows)| (*at, rows)).collect();
+        let found = shrinkage::judge(&former, &tonight, window);
+        evidence.extend(found);
+        evidence.rows = tonight.rows;
     }
 
     let (inventory, choice) = choose_whole_way(plan, store, inventory, baseline.as_ref(), evidence).await?;
