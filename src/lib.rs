@@ -20,6 +20,7 @@ pub mod target;
 pub mod check;
 pub mod drill;
 
+pub mod gate;
 pub mod history;
 pub mod publish;
 
