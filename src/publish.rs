@@ -191,10 +191,8 @@ impl<'a> Publisher<'a> {
     /// The services that are told of each run.
     fn channels(&self) -> Vec<Channel> {
         let publish = &self.plan.publish;
-        let channels = [
-            publish.forgejo.as_ref().map(|_| Channel::Forgejo),
-            publish.webhook.as_ref().map(|_| Channel::Webhook),
-        ];
+        let channels =
+            [publish.forgejo.as_ref().map(|_| Channel::Forgejo), publish.webhook.as_ref().map(|_| Channel::Webhook)];
         channels.into_iter().flatten().collect()
     }
 
@@ -218,14 +216,15 @@ impl<'a> Publisher<'a> {
             Err(error) => return tracing::error!("the metrics are not pushed: {}", chain(&error)),
         };
         let mut commands = vec![self.command];
-        if self.command == Subject::Check && self.history.as_ref().is_some_and(|h| h.latest_report(Subject::Drill).is_some()) {
+        if self.command == Subject::Check
+            && self.history.as_ref().is_some_and(|h| h.latest_report(Subject::Drill).is_some())
+        {
             commands.push(Subject::Drill);
         }
         for command in commands {
             let report = report.filter(|_| command == self.command);
             let series = self.series(command, report);
-            let group =
-                Group { command, namespace: self.plan.namespace.as_deref(), source: &self.plan.source };
+            let group = Group { command, namespace: self.plan.namespace.as_deref(), source: &self.plan.source };
             let text = metrics::text(&series);
             // Without a history the last success is only in the Pushgateway, and must stay there.
             let pushed = match (&self.history, series.last_success_at) {

@@ -163,7 +163,6 @@ pub enum DepthArg {
     Full,
 }
 
-
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
     /// Keep the history in this directory, whatever the configuration's `history` says.
@@ -195,9 +194,15 @@ impl SourceArgs {
             (None, Some(index)) => {
                 let sources = &config.sources.value;
                 let Some(source) = sources.get(index) else {
-                    return Err(Error::usage(format!("use source {index} of the configuration {}", self.config.display()))
-                        .because(Reason(format!("it has {}, counted from 0", count(sources.len() as u64, "source", "sources"))))
-                        .hint("an Indexed Job needs as many completions as there are sources"));
+                    return Err(Error::usage(format!(
+                        "use source {index} of the configuration {}",
+                        self.config.display()
+                    ))
+                    .because(Reason(format!(
+                        "it has {}, counted from 0",
+                        count(sources.len() as u64, "source", "sources")
+                    )))
+                    .hint("an Indexed Job needs as many completions as there are sources"));
                 };
                 Plan::for_source(&config, Some(&source.name.value), secrets)
             }

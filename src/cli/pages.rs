@@ -52,7 +52,9 @@ pub async fn report(source: &SourceArgs, history: &HistoryArgs, wanted: &Wanted)
         (None, Some(history)) => history.latest_report(subject(wanted.command)).cloned(),
         (None, None) => None,
     };
-    for (file, page) in [(&wanted.html, html::page as fn(&Report, Option<&History>) -> String), (&wanted.markdown, markdown::note)] {
+    for (file, page) in
+        [(&wanted.html, html::page as fn(&Report, Option<&History>) -> String), (&wanted.markdown, markdown::note)]
+    {
         let Some(file) = file else { continue };
         let doing = format!("write {}", file.display());
         let Some(report) = &report else {

@@ -40,7 +40,8 @@ pub async fn check(
         DepthArg::Full => Depth::Full,
     };
     let run = Run::begin();
-    let mut publisher = Publisher::begin(&plan, Subject::Check, &run, &reach.archive, reach.kubernetes.as_ref(), source.impersonated())
+    let mut publisher =
+        Publisher::begin(&plan, Subject::Check, &run, &reach.archive, reach.kubernetes.as_ref(), source.impersonated())
             .await;
     let report = check::run(&plan, &reach, depth, &run, &publisher.findings).await;
     let delivered = deliver(&report, output);
@@ -70,12 +71,12 @@ pub async fn drill(
     let reach = Reach::of(&plan, source.impersonated()).await?;
     let cancel = telemetry::cancel_on_signal().map_err(|error| Error::new("watch for signals").because(error))?;
     let run = Run::begin();
-    let mut publisher = Publisher::begin(&plan, Subject::Drill, &run, &reach.archive, reach.kubernetes.as_ref(), source.impersonated())
+    let mut publisher =
+        Publisher::begin(&plan, Subject::Drill, &run, &reach.archive, reach.kubernetes.as_ref(), source.impersonated())
             .await;
     let progress = Arc::new(Progress::panicking_at(panic_at));
     let shown = telemetry::show(&progress);
-    let options =
-        drill::Options { of_former_runs: publisher.findings.clone(), nights: publisher.nights(), ..options };
+    let options = drill::Options { of_former_runs: publisher.findings.clone(), nights: publisher.nights(), ..options };
     let Drilled { report, rows } = drill::run(&plan, &reach, &options, &run, &progress, &cancel).await;
     drop(shown);
     // First of all, since everything behind it can take its time or fail.
@@ -154,4 +155,3 @@ pub async fn sweep(source: &SourceArgs) -> Result<u8, Error> {
     }
     Err(Error::new(format!("sweep {place}")).because(Reason(left.join("; "))))
 }
-

@@ -184,7 +184,8 @@ fn forgejo(written: &config::Forgejo, mistakes: &mut Mistakes) -> Forgejo {
             Issue::Number(number.value)
         }
     };
-    let token = secret(("tokenFile", written.token_file.as_ref()), ("tokenEnv", written.token_env.as_ref()), *place, mistakes);
+    let token =
+        secret(("tokenFile", written.token_file.as_ref()), ("tokenEnv", written.token_env.as_ref()), *place, mistakes);
     Forgejo {
         endpoint: Endpoint {
             address: Address::Known(address(&written.url, mistakes)),
