@@ -53,6 +53,8 @@ mod tests {
 
     const DAY: Duration = Duration::from_hours(26);
 
+    type Runs<'a> = &'a [(Subject, i64, Verdict)];
+
     fn history(runs: &[(Subject, i64, Verdict)]) -> History {
         let mut history = History::default();
         for &(command, day, verdict) in runs {
@@ -66,7 +68,6 @@ mod tests {
         use Subject::{Check, Drill};
         use Verdict::{Fail, Inconclusive, Pass};
         let noon = at(3) + SignedDuration::from_hours(11);
-        type Runs<'a> = &'a [(Subject, i64, Verdict)];
         let cases: [(&str, Runs, Result<&str, &str>); 10] = [
             ("nothing", &[], Err("no drill of this source has ended yet")),
             ("a check proves nothing", &[(Check, 3, Pass)], Err("no drill of this source has ended yet")),

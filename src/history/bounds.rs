@@ -24,6 +24,9 @@ pub const JSON_LIMIT: usize = 16 << 20;
 const SHORT: usize = 50;
 const SHORT_TEXT: usize = 500;
 
+/// Takes so much from the history.
+type Step<'a> = &'a dyn Fn(&mut History, usize);
+
 /// Brings the history within its bounds, and gives it as it is to be written.
 ///
 /// The newest [`RUNS_KEPT`] runs of each command stay, and so do the newest PASS of each, every run that has not ended,
@@ -41,7 +44,7 @@ pub fn trim(history: &mut History) -> Vec<u8> {
     let mut written = document::write(history);
     let reports: Vec<String> = history.reports.keys().cloned().collect();
     let owed: Vec<String> = history.undelivered().map(|(run, _)| run.run_id.clone()).collect();
-    let steps: [(usize, &dyn Fn(&mut History, usize)); 5] = [
+    let steps: [(usize, Step); 5] = [
         (reports.len(), &|history: &mut History, number| of_reports(history, &reports[..number], without_what_passed)),
         (reports.len(), &|history: &mut History, number| of_reports(history, &reports[..number], shortened)),
         (history.damaged.len(), &|history: &mut History, number| drop(history.damaged.drain(..number))),
@@ -62,7 +65,7 @@ fn fits(written: &Written) -> bool {
 }
 
 /// Takes the smallest number from 1 to `most` with which the history fits, or else `most`.
-fn as_little_as_helps(history: &mut History, most: usize, step: &dyn Fn(&mut History, usize)) -> Written {
+fn as_little_as_helps(history: &mut History, most: usize, step: Step) -> Written {
     let attempt = |number: usize| {
         let mut tried = history.clone();
         step(&mut tried, number);

@@ -32,6 +32,14 @@ pub struct ConfigMap {
     source: String,
 }
 
+/// An object with a changed history in it, as `bytes`.
+struct Changed<T> {
+    object: Object,
+    history: History,
+    value: T,
+    bytes: Vec<u8>,
+}
+
 /// `walproof-history-<source>`, where capital letters become small ones and `_` becomes `-`. Two sources whose names
 /// differ in nothing else have the same: the document says whose it is, and the other is refused.
 pub fn name(source: &str) -> String {
@@ -108,12 +116,14 @@ impl ConfigMap {
             let error = match self.get().await {
                 Ok(None) => return Err(self.absent("write")),
                 Ok(Some(object)) => {
-                    if let Some((_, history, value)) = lost.take_if(|(bytes, _, _)| bytes.as_slice() == stored(&object))
-                    {
+                    let before = stored(&object).to_vec();
+                    if let Some((_, history, value)) = lost.take_if(|(bytes, _, _)| *bytes == before) {
                         return Ok((history, value));
                     }
-                    let (history, value, changed) = self.changed(object, &change)?;
-                    let Some((object, bytes)) = changed else { return Ok((history, value)) };
+                    let Changed { object, history, value, bytes } = self.changed(object, &change)?;
+                    if before == bytes {
+                        return Ok((history, value));
+                    }
                     match kubernetes::replace(&self.api(), &doing, &self.name, &object).await {
                         Ok(_) => return Ok((history, value)),
                         Err(error) => {
@@ -133,12 +143,7 @@ impl ConfigMap {
         }
     }
 
-    /// The history after the change, and unless it is as it was, the object and the document to write.
-    fn changed<T>(
-        &self,
-        mut object: Object,
-        change: &impl Fn(&mut History) -> T,
-    ) -> Result<(History, T, Option<(Object, Vec<u8>)>), HistoryError> {
+    fn changed<T>(&self, mut object: Object, change: &impl Fn(&mut History) -> T) -> Result<Changed<T>, HistoryError> {
         let mut history = match document::read(stored(&object), &self.source) {
             Ok(history) => history,
             Err(Defect::Damaged(reason)) => {
@@ -149,11 +154,8 @@ impl ConfigMap {
         };
         let value = change(&mut history);
         let bytes = bounds::trim(&mut history);
-        if stored(&object) == bytes {
-            return Ok((history, value, None));
-        }
         put(&mut object, &bytes);
-        Ok((history, value, Some((object, bytes))))
+        Ok(Changed { object, history, value, bytes })
     }
 
     async fn get(&self) -> Result<Option<Object>, ApiError> {
@@ -244,7 +246,7 @@ mod tests {
             let mut object = Object::default();
             let damaged = ByteString(vec![7; size]);
             object.binary_data = Some([(DAMAGED_KEY.to_owned(), damaged)].into());
-            put(&mut object, &[1; 500_000]);
+            put(&mut object, &vec![1; 500_000]);
             assert_eq!(stored(&object).len(), 500_000);
             assert_eq!(object.binary_data.unwrap().contains_key(DAMAGED_KEY), is_kept);
         }

@@ -19,7 +19,7 @@ use crate::report::Report;
 #[derive(Clone)]
 pub enum Store {
     Directory(Directory),
-    ConfigMap(ConfigMap),
+    ConfigMap(Box<ConfigMap>),
 }
 
 /// Why a history could not be read or written. Its text reads after "failed to".
@@ -75,9 +75,8 @@ impl Store {
     pub fn open(source: &str, place: &plan::History, kubernetes: Option<&Kubernetes>) -> Result<Self, HistoryError> {
         match place {
             plan::History::Directory(directory) => Ok(Self::Directory(Directory::new(directory, source))),
-            plan::History::ConfigMaps { namespace } => {
-                ConfigMap::new(source, namespace.as_deref(), kubernetes).map(Self::ConfigMap)
-            }
+            plan::History::ConfigMaps { namespace } => ConfigMap::new(source, namespace.as_deref(), kubernetes)
+                .map(|config_map| Self::ConfigMap(Box::new(config_map))),
         }
     }
 

@@ -236,7 +236,7 @@ fn failed(losses: &[Loss], window: Option<&Window>) -> Finding {
         more => format!(", and {more} more"),
     };
     let list = |text: fn(&Loss) -> String, between: &str| named.iter().map(text).collect::<Vec<_>>().join(between);
-    let lost = list(
+    let falls = list(
         |loss| match loss.rows {
             None => format!("{} is gone", loss.what),
             Some(0) => format!("{} is empty", loss.what),
@@ -271,7 +271,7 @@ fn failed(losses: &[Loss], window: Option<&Window>) -> Finding {
         },
         "; ",
     );
-    Finding::failed(Code::SourceShrank, Blame::Source, format!("the source shrank: {lost}{more}{reach}"))
+    Finding::failed(Code::SourceShrank, Blame::Source, format!("the source shrank: {falls}{more}{reach}"))
         .expected(expected + &more)
         .observed(observed + &more)
         .hint(format!(

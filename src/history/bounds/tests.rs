@@ -18,7 +18,10 @@ fn table(day: i64, number: u64) -> TableResult {
     let rows = scattered(number) % 10_000_000 + u64::try_from(day).unwrap() * 17;
     TableResult {
         database: "paledocs".to_owned(),
-        table: format!("public.{}_{number}", ["notes", "users", "events", "invoices", "sessions"][number as usize % 5]),
+        table: format!(
+            "public.{}_{number}",
+            ["notes", "users", "events", "invoices", "sessions"][usize::try_from(number).unwrap() % 5]
+        ),
         rows_expected: rows,
         rows_observed: Some(rows),
         comparison: Comparison::Exact,
@@ -74,7 +77,6 @@ fn four_hundred_drills_and_checks_of_a_large_source_fit_easily() {
     let latest = history.latest_report(Subject::Drill).unwrap();
     assert_eq!(latest.restore.as_ref().unwrap().tables.len(), 500, "nothing had to be left out");
     assert!(latest.sandbox.is_some());
-    println!("800 runs and a report of 500 tables: {} bytes", bytes.len());
     assert!(bytes.len() < COMPRESSED_LIMIT / 3, "{} bytes", bytes.len());
 }
 
@@ -90,7 +92,6 @@ fn reports_that_nobody_took_lose_what_passed_before_any_is_given_up() {
     assert_eq!((history.undelivered().count(), history.lost_reports), (120, 0));
     let tables = |day| history.reports[&run_id(Subject::Drill, day)].restore.as_ref().unwrap().tables.len();
     assert_eq!((tables(1), tables(120)), (0, 500), "the oldest loses details first");
-    println!("{} of 120 reports lost details", (1..=120).filter(|&day| tables(day) == 0).count());
     assert_eq!(history.nights().len(), NIGHTS_KEPT);
 }
 
@@ -98,7 +99,7 @@ fn reports_that_nobody_took_lose_what_passed_before_any_is_given_up() {
 fn the_oldest_undelivered_reports_go_when_nothing_else_helps_and_are_counted() {
     let mut history = History::of("pal-e-postgres");
     history.finish(&report(Subject::Drill, 1, Verdict::Pass), &BTreeMap::new(), &[]);
-    let noise = |seed: u64| -> String { (0..40).map(|n| format!("{:016x}", scattered(seed * 1000 + n))).collect() };
+    let noise = |seed: u64| (0..40).map(|n| scattered(seed * 1000 + n).to_string()).collect::<String>();
     for day in 2..=500 {
         let mut failed = report(Subject::Drill, day, Verdict::Fail);
         let finding = |n| {

@@ -81,7 +81,9 @@ fn a_report_stays_until_everybody_was_told_oldest_first() {
     assert_eq!((owed(&history).len(), history.reports.len()), (2, 2));
     assert_eq!(ending_of(&history, 1).comment_url.as_deref(), Some("https://forge/issues/1#4"));
     for day in [2, 3] {
-        BOTH.iter().for_each(|&channel| history.delivered(&run_id(Subject::Drill, day), channel, None));
+        for channel in BOTH {
+            history.delivered(&run_id(Subject::Drill, day), channel, None);
+        }
     }
     assert_eq!((owed(&history).len(), history.reports.len()), (0, 1), "the newest stays");
 }
