@@ -40,7 +40,7 @@ pub struct Publisher<'a> {
     /// As it was last read.
     history: Option<History>,
     /// Keeps others from taking this run for a killed one.
-    _running: Option<Running>,
+    running: Option<Running>,
     /// What this run's report says of the history.
     pub findings: Vec<Finding>,
 }
@@ -58,7 +58,7 @@ impl<'a> Publisher<'a> {
         impersonated: Option<&str>,
     ) -> Self {
         let mut publisher =
-            Self { plan, command, run: run.clone(), store: None, history: None, _running: None, findings: Vec::new() };
+            Self { plan, command, run: run.clone(), store: None, history: None, running: None, findings: Vec::new() };
         if let Some(place) = &plan.history
             && let Err(finding) = publisher.write_down(place, archive, kubernetes, impersonated).await
         {
@@ -108,7 +108,7 @@ impl<'a> Publisher<'a> {
         };
         let begun = store.begin(run, &origin, &self.channels(), Timestamp::now()).await.map_err(unreadable)?;
         self.findings.extend(note_of_killed(&begun.closed));
-        self._running = Some(begun.running);
+        self.running = Some(begun.running);
         self.history = Some(begun.history);
         self.store = Some(store);
         Ok(())
@@ -125,6 +125,7 @@ impl<'a> Publisher<'a> {
     pub async fn end(&mut self, report: &Report, rows: &BTreeMap<String, u64>) {
         let channels = self.channels();
         let is_recorded = self.record(|history| history.finish(report, rows, &channels)).await;
+        self.running = None;
         self.push(Some(report)).await;
         let waiting = self.undelivered();
         self.tell(report, is_recorded).await;

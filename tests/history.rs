@@ -20,7 +20,7 @@ use walproof::history::{Channel, History, PastRun, config_map, document};
 use walproof::kubernetes::{Kubernetes, holder};
 use walproof::plan;
 use walproof::report::Report;
-use walproof::sandbox::run_id::is_run_id;
+use walproof::run::is_run_id;
 use walproof::verdict::{Subject, Verdict};
 
 const NAME: &str = "walproof-history-app";

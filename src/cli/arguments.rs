@@ -172,7 +172,7 @@ pub struct HistoryArgs {
 
 #[derive(Debug, Args)]
 pub struct MetricsArgs {
-    /// Write the metrics here too, for node_exporter's textfile collector; its name ends in `.prom`.
+    /// Write the metrics here too, for `node_exporter`'s textfile collector; its name ends in `.prom`.
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<MetricsFile>,
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::document::{self, Defect};
 use super::store::HistoryError;
 use super::{History, bounds};
-use crate::sandbox::run_id::is_run_id;
+use crate::run::is_run_id;
 
 /// A writer holds the lock for less than a second.
 const LOCK_LIMIT: Duration = Duration::from_secs(30);
