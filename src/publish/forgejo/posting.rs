@@ -39,7 +39,10 @@ async fn post(api: &Api, number: u64, report: &Report, text: &str) -> Result<Com
     let marker = marker::of_run(report);
     let since = report.started_at.checked_sub(CLOCKS).unwrap_or(Timestamp::UNIX_EPOCH);
     let find = async || -> Result<Option<Comment>, SendError> {
-        let comments = api.comments(number, since).await?;
+        let comments = match api.comments(number, since).await {
+            Ok(comments) => comments,
+            Err(error) => return Err(why_unlisted(api, number, error).await),
+        };
         Ok(comments.into_iter().find(|comment| marker::is_in(&comment.body, &marker)))
     };
     let mut round = 0;
@@ -52,6 +55,17 @@ async fn post(api: &Api, number: u64, report: &Report, text: &str) -> Result<Com
             Err(error) if is_ambiguous(&error) && round + 1 < ROUNDS => round += 1,
             commented => return commented,
         }
+    }
+}
+
+/// Forgejo 10 answers 500 to who asks for the comments of an issue that was deleted; of the issue itself it says so.
+async fn why_unlisted(api: &Api, number: u64, error: SendError) -> SendError {
+    if error.status().is_some() {
+        return error;
+    }
+    match api.look_for_issue(number).await {
+        Err(other) if other.status().is_some() => other,
+        _ => error,
     }
 }
 
