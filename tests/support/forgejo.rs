@@ -126,7 +126,7 @@ impl State {
                 (201, self.issue(self.issues.len() - 1))
             }
             ("PATCH", ["issues", "comments", id]) => {
-                self.comment_mut(id).body = body["body"].as_str().unwrap().to_owned();
+                body["body"].as_str().unwrap().clone_into(&mut self.comment_mut(id).body);
                 (200, json!({}))
             }
             ("GET", ["issues", "comments", id, "assets"]) => {

@@ -23,15 +23,21 @@ pub async fn comment(
     let attached = attachment_name(&report.run_id, &json, &settings(api).await);
     let whole = Whole { attached: attached.as_deref(), in_history };
     let comment = post(api, number, report, &text(report, mention, whole)).await?;
-    if let Some(name) = attached.filter(|name| comment.body.contains(name.as_str())) {
-        if comment.assets.iter().all(|asset| asset.name != name) && !attach(api, comment.id, &name, &json).await {
-            let inline = text(report, mention, Whole { attached: None, in_history });
-            if let Err(error) = api.edit_comment(comment.id, &inline).await {
-                tracing::warn!("{error}; the comment names an attachment that it does not have");
-            }
+    // A former delivery may have come as far as the comment.
+    if let Some(name) = attached.filter(|name| is_promised(&comment, name))
+        && !attach(api, comment.id, &name, &json).await
+    {
+        let inline = text(report, mention, Whole { attached: None, in_history });
+        if let Err(error) = api.edit_comment(comment.id, &inline).await {
+            tracing::warn!("{error}; the comment names an attachment that it does not have");
         }
     }
     Ok(comment.html_url)
+}
+
+/// Whether a comment names an attachment that it does not have.
+fn is_promised(comment: &Comment, name: &str) -> bool {
+    comment.body.contains(name) && comment.assets.iter().all(|asset| asset.name != name)
 }
 
 /// The run's comment, from this delivery or a former one.
