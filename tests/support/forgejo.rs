@@ -16,7 +16,7 @@ pub enum Fault {
     Refused,
     /// It is done; a proxy says otherwise.
     AnswerLost,
-    /// It is done; the connection breaks in the middle of the answer.
+    /// It is done; the connection breaks before the answer.
     Cut,
 }
 
@@ -58,8 +58,23 @@ impl Forgejo {
     pub async fn start() -> (Self, MockServer) {
         let forgejo = Self(Arc::new(Mutex::new(State::default())));
         let server = MockServer::start().await;
+        let cutting = forgejo.clone();
+        let is_cut = move |request: &Request| cutting.is_cut(request);
+        let cut = |_: &Request| std::io::Error::other("the connection broke");
+        Mock::given(is_cut).respond_with_err(cut).with_priority(1).mount(&server).await;
         Mock::given(any()).respond_with(forgejo.clone()).mount(&server).await;
         (forgejo, server)
+    }
+
+    /// Does what is asked where the answer will not arrive.
+    fn is_cut(&self, request: &Request) -> bool {
+        let mut state = self.state();
+        let is_cut = state.fault_now() == Some(Fault::Cut);
+        if is_cut {
+            state.note(request);
+            state.answer(request);
+        }
+        is_cut
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {
@@ -70,9 +85,8 @@ impl Forgejo {
 impl Respond for Forgejo {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let mut state = self.state();
-        let fault = state.fault.filter(|(at, _)| *at == state.requests.len()).map(|(_, fault)| fault);
-        let query = request.url.query().map_or_else(String::new, |query| format!("?{query}"));
-        state.requests.push(format!("{} {}{query}", request.method, request.url.path()));
+        let fault = state.fault_now();
+        state.note(request);
         let bad_gateway = ResponseTemplate::new(502).set_body_string("<html><h1>Bad Gateway</h1></html>");
         if fault == Some(Fault::Refused) {
             return bad_gateway;
@@ -80,9 +94,6 @@ impl Respond for Forgejo {
         let (status, body) = state.answer(request);
         match fault {
             Some(Fault::AnswerLost) => bad_gateway,
-            Some(Fault::Cut) => ResponseTemplate::new(status)
-                .insert_header("content-length", "100000")
-                .set_body_string(body.to_string()),
             _ if status == 204 => ResponseTemplate::new(status),
             _ => ResponseTemplate::new(status).set_body_json(body),
         }
@@ -90,6 +101,15 @@ impl Respond for Forgejo {
 }
 
 impl State {
+    fn fault_now(&self) -> Option<Fault> {
+        self.fault.filter(|(at, _)| *at == self.requests.len()).map(|(_, fault)| fault)
+    }
+
+    fn note(&mut self, request: &Request) {
+        let query = request.url.query().map_or_else(String::new, |query| format!("?{query}"));
+        self.requests.push(format!("{} {}{query}", request.method, request.url.path()));
+    }
+
     fn answer(&mut self, request: &Request) -> (u16, Value) {
         let path = request.url.path().trim_start_matches("/api/v1/").to_owned();
         let query =
