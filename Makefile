@@ -21,7 +21,7 @@ e2e: ## The drill on a real Kubernetes (KUBECONFIG; scripts/e2e-in-lab has one);
 lint: ## Formatting, and clippy with warnings denied
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --test e2e -- -D warnings
+	cargo clippy --locked --test e2e --test forgejo_real -- -D warnings
 
 bench: setup ## Measure speed and memory in a release build
 	cargo build --locked --release --bin walproof --example bench

@@ -59,9 +59,8 @@ fn is_due(comment: Comment, history: Option<&History>, report: &Report) -> bool 
         .filter(|(run, _)| run.run_id != report.run_id && run.started_at <= report.started_at)
         .max_by_key(|(run, _)| run.started_at);
     match (report.command, comment, former) {
-        (Subject::Drill, Comment::Always, _) => true,
+        (Subject::Drill, Comment::Always, _) | (Subject::Drill, Comment::Changes, None) => true,
         (_, _, Some((_, ending))) => ending.verdict != report.verdict,
-        (Subject::Drill, Comment::Changes, None) => true,
         (Subject::Check, _, None) => report.verdict != Verdict::Pass,
     }
 }

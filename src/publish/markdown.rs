@@ -24,7 +24,7 @@ pub fn escape(text: &str) -> String {
                 !is_inside_word
             }
             '-' | '+' | '=' | ':' => previous.is_none(),
-            '.' | ')' => only_digits && previous.is_some(),
+            '.' | ')' => only_digits && previous.is_some() && characters.peek().is_none_or(|next| *next == ' '),
             _ => false,
         };
         if is_markup {
@@ -175,6 +175,7 @@ mod tests {
             ("# heading", "&#35; heading"),
             ("- item - same", "&#45; item - same"),
             ("1. item 2. same", "1&#46; item 2. same"),
+            ("0.1.0", "0.1.0"),
             ("=====", "&#61;===="),
             (": definition", "&#58; definition"),
             ("--> end", "&#45;-&#62; end"),

@@ -159,6 +159,14 @@ impl Api {
         self.ask(&doing, Repeat::Unsafe, |client| client.post(url.clone()).json(&body)).await
     }
 
+    /// Whether there is such an issue that the token's user may see: a refusal says why not.
+    pub async fn look_for_issue(&self, number: u64) -> Result<(), SendError> {
+        let url = self.url(&["issues", &number.to_string()]);
+        let doing = format!("look for the issue {}#{number}", self.name());
+        self.send(&doing, Repeat::Safe, |client| client.get(url.clone())).await?;
+        Ok(())
+    }
+
     pub async fn edit_issue(&self, number: u64, change: &Value) -> Result<Issue, SendError> {
         let url = self.url(&["issues", &number.to_string()]);
         let doing = format!("edit the issue {}#{number}", self.name());

@@ -23,15 +23,21 @@ pub async fn comment(
     let attached = attachment_name(&report.run_id, &json, &settings(api).await);
     let whole = Whole { attached: attached.as_deref(), in_history };
     let comment = post(api, number, report, &text(report, mention, whole)).await?;
-    if let Some(name) = attached.filter(|name| comment.body.contains(name.as_str())) {
-        if comment.assets.iter().all(|asset| asset.name != name) && !attach(api, comment.id, &name, &json).await {
-            let inline = text(report, mention, Whole { attached: None, in_history });
-            if let Err(error) = api.edit_comment(comment.id, &inline).await {
-                tracing::warn!("{error}; the comment names an attachment that it does not have");
-            }
+    // A former delivery may have come as far as the comment.
+    if let Some(name) = attached.filter(|name| is_promised(&comment, name))
+        && !attach(api, comment.id, &name, &json).await
+    {
+        let inline = text(report, mention, Whole { attached: None, in_history });
+        if let Err(error) = api.edit_comment(comment.id, &inline).await {
+            tracing::warn!("{error}; the comment names an attachment that it does not have");
         }
     }
     Ok(comment.html_url)
+}
+
+/// Whether a comment names an attachment that it does not have.
+fn is_promised(comment: &Comment, name: &str) -> bool {
+    comment.body.contains(name) && comment.assets.iter().all(|asset| asset.name != name)
 }
 
 /// The run's comment, from this delivery or a former one.
@@ -39,7 +45,10 @@ async fn post(api: &Api, number: u64, report: &Report, text: &str) -> Result<Com
     let marker = marker::of_run(report);
     let since = report.started_at.checked_sub(CLOCKS).unwrap_or(Timestamp::UNIX_EPOCH);
     let find = async || -> Result<Option<Comment>, SendError> {
-        let comments = api.comments(number, since).await?;
+        let comments = match api.comments(number, since).await {
+            Ok(comments) => comments,
+            Err(error) => return Err(why_unlisted(api, number, error).await),
+        };
         Ok(comments.into_iter().find(|comment| marker::is_in(&comment.body, &marker)))
     };
     let mut round = 0;
@@ -52,6 +61,17 @@ async fn post(api: &Api, number: u64, report: &Report, text: &str) -> Result<Com
             Err(error) if is_ambiguous(&error) && round + 1 < ROUNDS => round += 1,
             commented => return commented,
         }
+    }
+}
+
+/// Forgejo 10 answers 500 to who asks for the comments of an issue that was deleted; of the issue itself it says so.
+async fn why_unlisted(api: &Api, number: u64, error: SendError) -> SendError {
+    if error.status().is_some() {
+        return error;
+    }
+    match api.look_for_issue(number).await {
+        Err(other) if other.status().is_some() => other,
+        _ => error,
     }
 }
 

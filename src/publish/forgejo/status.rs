@@ -23,7 +23,7 @@ const TARGET_LIMIT: usize = 400;
 pub struct Runs(Vec<Run>);
 
 struct Run {
-    run_id: String,
+    id: String,
     started_at: Timestamp,
     ending: Ending,
 }
@@ -33,21 +33,18 @@ impl Runs {
     pub fn of(history: Option<&History>, report: &Report) -> Self {
         let past = history.into_iter().flat_map(|history| history.ended(report.command));
         let mut runs: Vec<Run> = past
-            .map(|(run, ending)| Run { run_id: run.run_id.clone(), started_at: run.started_at, ending: ending.clone() })
+            .map(|(run, ending)| Run { id: run.run_id.clone(), started_at: run.started_at, ending: ending.clone() })
             .collect();
-        if runs.iter().all(|run| run.run_id != report.run_id) {
-            runs.push(Run { run_id: report.run_id.clone(), started_at: report.started_at, ending: ending(report) });
+        if runs.iter().all(|run| run.id != report.run_id) {
+            runs.push(Run { id: report.run_id.clone(), started_at: report.started_at, ending: ending(report) });
         }
-        runs.sort_by(|one, other| (other.started_at, &other.run_id).cmp(&(one.started_at, &one.run_id)));
+        runs.sort_by(|one, other| (other.started_at, &other.id).cmp(&(one.started_at, &one.id)));
         Self(runs)
     }
 
     /// Notes the comment that tells of a run.
     pub fn commented(&mut self, run_id: &str, url: &str) {
-        self.0
-            .iter_mut()
-            .filter(|run| run.run_id == run_id)
-            .for_each(|run| run.ending.comment_url = Some(url.to_owned()));
+        self.0.iter_mut().filter(|run| run.id == run_id).for_each(|run| run.ending.comment_url = Some(url.to_owned()));
     }
 
     /// The newest run's. That need not be the run which is delivered: it may be late.

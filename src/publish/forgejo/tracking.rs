@@ -120,7 +120,9 @@ pub async fn update(
                 tracing::warn!("{error}");
                 api.edit_issue(issue.number, &json!({"body": body})).await?;
             }
-            changed => drop(changed?),
+            changed => {
+                changed?;
+            }
         }
     }
     if let Err(error) = set_labels(api, labels, issue, runs.verdict()).await {

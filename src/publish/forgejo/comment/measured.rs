@@ -1,5 +1,7 @@
 //! What a run measured, as a table: the restore, and the archive that it was made from.
 
+use std::fmt::Write;
+
 use crate::probe::tables::Comparison;
 use crate::publish::markdown::{code, escape, within};
 use crate::report::text::{bytes, count, grouped, milliseconds, moment};
@@ -9,7 +11,7 @@ const VALUE_LIMIT: usize = 700;
 /// Of lists that have no limit of their own.
 const ITEMS: usize = 8;
 
-/// The table with an empty line before it; empty when nothing was measured.
+/// The table, with an empty line before it.
 pub fn table(report: &Report) -> String {
     let mut rows: Vec<(&str, String)> = Vec::new();
     if let Some(restore) = &report.restore {
@@ -20,8 +22,11 @@ pub fn table(report: &Report) -> String {
         rows.extend(of_inventory(inventory));
     }
     rows.extend(list("left behind", &report.left_behind));
-    let rows: String = rows.into_iter().map(|(name, value)| format!("| {name} | {value} |\n")).collect();
-    format!("\n| measured | |\n|---|---|\n{rows}")
+    let mut text = "\n| measured | |\n|---|---|\n".to_owned();
+    for (name, value) in rows {
+        let _ = writeln!(text, "| {name} | {value} |");
+    }
+    text
 }
 
 fn of_restore(restore: &Restore) -> Vec<(&'static str, String)> {
