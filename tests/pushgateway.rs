@@ -176,12 +176,12 @@ async fn drills_and_checks_and_other_sources_do_not_touch_each_other() {
     assert_eq!(passes(&gateway.samples()), [Some(1.0), Some(1.0), Some(0.0)]);
 
     pushgateway::delete(&service, &DRILL).await.unwrap();
-    assert_eq!(passes(&gateway.samples()), [None, Some(1.0), Some(0.0)]);
+    gateway.await_samples(|samples| passes(samples) == [None, Some(1.0), Some(0.0)]);
     // What is gone already is removed once more.
     pushgateway::delete(&service, &DRILL).await.unwrap();
     pushgateway::delete(&service, &check_group).await.unwrap();
     pushgateway::delete(&service, &elsewhere).await.unwrap();
-    assert_eq!(gateway.samples(), [""; 0]);
+    gateway.await_samples(<[String]>::is_empty);
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn any_name_of_a_source_is_a_group_of_its_own() {
             pushgateway::delete(&service, &Group { command: Subject::Drill, namespace, source }).await.unwrap();
         }
     }
-    assert_eq!(gateway.samples(), [""; 0]);
+    gateway.await_samples(<[String]>::is_empty);
 }
 
 #[tokio::test]

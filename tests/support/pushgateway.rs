@@ -61,6 +61,13 @@ impl Pushgateway {
         text.lines().filter(is_pushed).map(str::to_owned).collect()
     }
 
+    /// Waits until it shows what is expected: it answers a deletion before it has done it.
+    #[track_caller]
+    pub fn await_samples(&self, is_expected: impl Fn(&[String]) -> bool) {
+        let expected = || is_expected(&self.samples()).then_some(());
+        eventually("the Pushgateway shows what is expected", PATIENCE, expected);
+    }
+
     /// The body of an answer 200.
     fn get(&self, path: &str) -> Option<String> {
         let mut stream = TcpStream::connect(&self.address).ok()?;

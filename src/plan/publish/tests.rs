@@ -64,7 +64,7 @@ fn every_mistake_is_named_with_its_place() {
     for (text, expected) in [
         ("history: {directory: \"\"}", "`directory` is empty"),
         ("history: {configMaps: {namespace: a/b}}", "`namespace`: `a/b` must be"),
-        ("publish: {pushgateway: {url: \"ftp://gateway\"}}", "4:32: `url` must begin with http:// or https://"),
+        ("publish: {pushgateway: {url: \"ftp://gateway\"}}", "4:30: `url` must begin with http:// or https://"),
         ("publish: {pushgateway: {url: \"gateway\"}}", "`url` is no URL"),
         ("publish: {pushgateway: {url: \"http://me:secret@gateway\"}}", "must not hold a user or password"),
         ("publish: {webhook: {}}", "`webhook` needs a `url` or a `urlFile`"),
