@@ -72,7 +72,8 @@ fn demonstrate() {
     let walproof = Walproof::new(&s3, SERVER)
         .connection(&source)
         .set("/sources/0/freshness/maxWalAge", json!(format!("{}s", MAX_WAL_AGE.as_secs())))
-        .set("/limits/archiveWait", json!("1m"));
+        .set("/limits/archiveWait", json!("1m"))
+        .set("/history", json!({"directory": reports.join("history")}));
     fs::write(reports.join("walproof.yaml"), walproof.configuration()).unwrap();
     let baseline = reports.join("baseline.json");
     say("walproof reads the baseline from the source, read-only, in one snapshot, while the load goes on:");
@@ -84,6 +85,8 @@ fn demonstrate() {
     show(&walproof, &["check"], 0, Some(&reports.join("check-pass.txt")));
     say("Does it come back? A drill restores the archive to the baseline's point and compares:");
     show(&walproof, &drill(&reports.join("drill-pass.json")), 0, Some(&reports.join("drill-pass.txt")));
+    say("May a pipeline go on that wants a restore which worked within the last day?");
+    show(&walproof, &["gate", "--max-age", "26h"], 0, None);
 
     let victim = delete_segment_in_the_middle(&s3, &baseline_segment);
     say(&format!("Now {victim}, one WAL segment in the middle, is deleted from the archive. The same check:"));
@@ -94,6 +97,12 @@ fn demonstrate() {
     assert!(drilled.stdout.contains(&victim), "the drill names the segment");
     assert!(walproof.left_behind().is_empty(), "left behind: {:?}", walproof.left_behind());
 
+    say("When did it last work? The history, and the last report as a page and as a note:");
+    let (page, note) = (reports.join("report.html"), reports.join("report.md"));
+    let files = ["report", "--html", page.to_str().unwrap(), "--markdown", note.to_str().unwrap()];
+    show(&walproof, &files, 0, Some(&reports.join("history.txt")));
+    show(&walproof, &["gate", "--max-age", "26h"], 1, None);
+
     let transactions = load.stop();
     let seconds = start.elapsed().as_secs();
     say(&format!(
@@ -103,6 +112,7 @@ fn demonstrate() {
     println!("    baseline          .demo/baseline.json");
     println!("    report of PASS    .demo/drill-pass.txt   .demo/drill-pass.json");
     println!("    report of FAIL    .demo/drill-fail.txt   .demo/drill-fail.json");
+    println!("    the same          .demo/report.html      .demo/report.md");
 }
 
 fn drill(report: &Path) -> [&str; 3] {

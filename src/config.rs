@@ -8,10 +8,14 @@ use serde::{Deserialize, Serialize};
 
 pub mod mistakes;
 mod outline;
+mod publish;
 mod reading;
 mod source;
 pub mod units;
 
+pub use publish::{
+    Authorization, Basic, Bearer, Comment, ConfigMaps, Forgejo, History, Issue, Publish, Pushgateway, Webhook,
+};
 pub use source::{
     Archive, Backup, Connection, Credentials, Database, Freshness, FromCluster, KeyFiles, KeyVariables, Objectives, S3,
     Source, Table, Target, Tls,
@@ -37,6 +41,12 @@ pub struct Config {
     /// How long things may take.
     #[serde(default)]
     pub limits: Limits,
+    /// Where former runs are kept. Left out: nowhere, unless `--state` names a directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
+    /// Whom a run tells.
+    #[serde(default)]
+    pub publish: Publish,
     /// What the file was called, for naming mistakes that are found later.
     #[serde(skip)]
     pub(crate) file_name: String,

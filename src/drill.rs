@@ -9,6 +9,7 @@ pub mod progress;
 pub mod prove;
 pub mod restore;
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,8 +23,8 @@ use crate::finding::{Blame, Code, Finding};
 use crate::plan::{self, OperatorSandbox, Plan, signed};
 use crate::report::text::duration;
 use crate::report::{Report, SCHEMA_VERSION};
+use crate::run::Run;
 use crate::sandbox::operator::names::Names;
-use crate::sandbox::run_id::new_run_id;
 use crate::sandbox::{self, KEPT_FOR, Sandbox, Swept, direct, operator};
 use crate::source::cluster::SourceCluster;
 use crate::source::reach::Reach;
@@ -39,7 +40,7 @@ const SWEEP_LIMIT: Duration = Duration::from_mins(4);
 /// However long a drill's limit is.
 const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(31 * 24);
 
-/// What the command line adds to the plan.
+/// What the command line and the history add to the plan.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Read the baseline from this file instead of the source.
@@ -48,6 +49,18 @@ pub struct Options {
     pub keep: bool,
     /// Go on although the identity could write to production.
     pub accept_write_access: bool,
+    /// What this run's report says of former ones.
+    pub of_former_runs: Vec<Finding>,
+    /// What tonight's baseline is compared with, newest first: rows by table.
+    pub nights: Vec<(Timestamp, BTreeMap<String, u64>)>,
+}
+
+/// What a drill came to.
+#[derive(Debug, Clone)]
+pub struct Drilled {
+    pub report: Report,
+    /// Rows of the baseline by `database.schema.table`; empty when none was read.
+    pub rows: BTreeMap<String, u64>,
 }
 
 /// Runs one drill to its report. Nothing in here can end without tear-down: the body's result and even its panic are
@@ -56,14 +69,14 @@ pub async fn run(
     plan: &Plan,
     reach: &Reach,
     options: &Options,
+    run: &Run,
     progress: &Arc<Progress>,
     cancel: &CancellationToken,
-) -> Report {
-    let started_at = Timestamp::now();
-    let run_id = new_run_id(started_at);
+) -> Drilled {
+    let Run { id: run_id, started_at } = run.clone();
     let mut evidence = Evidence::default();
     let mut left_behind = Vec::new();
-    evidence.extend(reach.findings.iter().cloned());
+    evidence.extend(options.of_former_runs.iter().chain(&reach.findings).cloned());
 
     left_behind.extend(sweep_within_limit(plan, reach, cancel, started_at, &mut evidence).await);
     // Named before anything is made, so that tear-down depends on no answer.
@@ -75,7 +88,8 @@ pub async fn run(
         }
     };
     if let (Some(sandbox), Some(store)) = (&mut sandbox, &reach.store) {
-        let body = prove(plan, reach, store, options, sandbox, &mut evidence, progress);
+        // On the heap: it is the whole drill, and a thread's stack may be small.
+        let body = Box::pin(prove(plan, reach, store, options, sandbox, &mut evidence, progress));
         let body = tokio::time::timeout(plan.limits.drill, AssertUnwindSafe(body).catch_unwind());
         let end = tokio::select! {
             end = body => Some(end),
@@ -130,7 +144,8 @@ pub async fn run(
     let finished_at = Timestamp::now();
     evidence.finish(plan, finished_at);
     let raised = required(plan, Subject::Drill);
-    Report {
+    let rows = std::mem::take(&mut evidence.rows);
+    let report = Report {
         schema_version: SCHEMA_VERSION,
         walproof_version: env!("CARGO_PKG_VERSION").to_owned(),
         command: Subject::Drill,
@@ -147,7 +162,8 @@ pub async fn run(
         restore: evidence.restore,
         sandbox: evidence.sandbox,
         left_behind,
-    }
+    };
+    Drilled { report, rows }
 }
 
 /// Sweeps before the drill begins, and says what could not be removed.

@@ -19,6 +19,11 @@ pub mod target;
 
 pub mod check;
 pub mod drill;
+pub mod run;
+
+pub mod gate;
+pub mod history;
+pub mod publish;
 
 mod authority;
 pub mod cli;

@@ -11,9 +11,13 @@ use crate::archive::wal::Lsn;
 mod archive;
 mod checks;
 mod completion;
+mod publish;
 mod secrets;
 
 pub use archive::{REGION_OF_OTHER_STORES, bucket_and_path};
+pub use publish::{
+    Address, Authorization, Comment, Endpoint, Forgejo, History, Issue, Publish, SecretPlace, parse_address,
+};
 pub use secrets::Secrets;
 
 /// Clocks that differ by less than this are taken for equal.
@@ -37,6 +41,8 @@ pub struct Plan {
     /// What must pass beside the minimum of `verdict.rs`.
     pub require: Vec<Requirement>,
     pub limits: Limits,
+    pub history: Option<History>,
+    pub publish: Publish,
 }
 
 /// Where the archive is found.

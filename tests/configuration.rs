@@ -274,7 +274,7 @@ limit: {}
 walproof.yaml:2:3: missing key `archive`
 walproof.yaml:3:17: missing key `url`
 walproof.yaml:5:21: `soon` is not a duration: write a whole number with its unit, for example `90s`, `1h30m` or `7d`
-walproof.yaml:6:1: unknown key `limit`, expected one of `sources`, `sandbox`, `require`, `limits`"
+walproof.yaml:6:1: unknown key `limit`, expected one of `sources`, `sandbox`, `require`, `limits`, `history`, `publish`"
     );
 }
 

@@ -4,7 +4,7 @@
 use super::checks::{check_name, check_not_empty, check_order, check_unique, positive};
 use super::{
     App, Authority, BackupChoice, Connection, DatabaseSelection, Databases, DirectSandbox, Freshness, Limits,
-    Objectives, OperatorSandbox, Plan, Requirement, Sandbox, Secrets, TableSelection, Target, Tls, archive,
+    Objectives, OperatorSandbox, Plan, Requirement, Sandbox, Secrets, TableSelection, Target, Tls, archive, publish,
 };
 use crate::archive::wal::Lsn;
 use crate::config::mistakes::{Mistakes, Placed};
@@ -98,6 +98,8 @@ fn plan(config: &Config, source: &config::Source, secrets: Secrets, mistakes: &m
         sandbox: sandbox(config, source, mistakes),
         require: config.require.iter().copied().map(requirement).collect(),
         limits: limits(&config.limits, mistakes),
+        history: config.history.as_ref().map(|written| publish::history(written, mistakes)),
+        publish: publish::publish(&config.publish, mistakes),
     }
 }
 

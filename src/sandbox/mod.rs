@@ -11,7 +11,6 @@ use operator::evidence::SandboxEvidence;
 pub mod complaint;
 pub mod direct;
 pub mod operator;
-pub mod run_id;
 
 /// How long a sandbox that was kept on request stays before a later run sweeps it.
 pub const KEPT_FOR: SignedDuration = SignedDuration::from_hours(24);

@@ -1,5 +1,6 @@
 //! The API server's own word on what the drill's identity did, over all cases: in the sources' namespaces nothing but
-//! reading, elsewhere nothing but questions about its own rights, in the sandbox's namespace what it likes.
+//! reading, elsewhere nothing but questions about its own rights and its history, in the sandbox's namespace what it
+//! likes.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -7,8 +8,8 @@ use std::io::{BufRead, BufReader};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::sandbox;
 use crate::source::{IN_TREE, PLUGIN};
+use crate::{installation, sandbox};
 
 const IDENTITY: &str = "system:serviceaccount:walproof:walproof";
 const READING: [&str; 3] = ["get", "list", "watch"];
@@ -57,6 +58,9 @@ fn is_allowed(event: &Value) -> bool {
     match namespace(event) {
         sandbox::NAMESPACE => true,
         source if [IN_TREE.namespace, PLUGIN.namespace].contains(&source) => is_reading,
+        installation::NAMESPACE if resource == "configmaps" && verb == "update" => {
+            reference["name"].as_str().unwrap_or_default().starts_with("walproof-history-")
+        }
         _ => is_reading || (verb == "create" && QUESTIONS.contains(&resource)),
     }
 }

@@ -10,7 +10,8 @@ use crate::source::{IN_TREE, PLUGIN, Source};
 use crate::{kubectl, process, sandbox, store};
 
 pub const NAMESPACE: &str = "walproof";
-const MANIFESTS: [&str; 5] = ["namespaces.yaml", "identity.yaml", "sandbox.yaml", "network.yaml", "configuration.yaml"];
+const MANIFESTS: [&str; 6] =
+    ["namespaces.yaml", "identity.yaml", "sandbox.yaml", "network.yaml", "configuration.yaml", "history.yaml"];
 
 /// Installs walproof for the in-tree source, unless that was done, and removes what a killed run of the cases left.
 #[track_caller]
@@ -74,6 +75,10 @@ pub fn configuration(source: &Source) -> Value {
     entry["namespace"] = source.namespace.into();
     entry["backup"] = "newest".into();
     entry["connection"]["host"] = format!("{}-rw.{}.svc", source.cluster, source.namespace).into();
+    if source.cluster != IN_TREE.cluster {
+        // history.yaml makes a history for the in-tree source alone.
+        configuration.as_object_mut().unwrap().remove("history");
+    }
     configuration
 }
 

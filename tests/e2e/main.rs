@@ -6,6 +6,7 @@
 #![allow(clippy::print_stderr, reason = "a guard that cannot clean up can only say so")]
 
 mod drill_pod;
+mod forward;
 mod installation;
 #[path = "../support/json_pointer.rs"]
 mod json_pointer;
@@ -28,6 +29,7 @@ mod outside;
 mod panicked;
 mod plugin_source;
 mod production_key;
+mod published;
 mod quota_full;
 mod segment_deleted;
 mod stopped;

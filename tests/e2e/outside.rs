@@ -1,14 +1,14 @@
 //! walproof outside the cluster with a KUBECONFIG of the same service account, as from a laptop.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::drill_pod::Drill;
+use crate::forward::Forward;
 use crate::installation::{self, NAMESPACE};
 use crate::judged::Judged;
 use crate::source::IN_TREE;
@@ -66,6 +66,8 @@ impl Laptop {
             "credentials": {"files": {"accessKeyId": key("ACCESS_KEY_ID"), "secretAccessKey": key("ACCESS_SECRET_KEY")}},
         });
         configuration["sources"][0].as_object_mut().unwrap().remove("connection");
+        // Outside of a pod nothing says in which namespace it is.
+        configuration["history"]["configMaps"]["namespace"] = NAMESPACE.into();
         for name in ["ACCESS_KEY_ID", "ACCESS_SECRET_KEY"] {
             write(directory.path(), name, &installation::secret(NAMESPACE, "walproof-s3-read", name));
         }
@@ -117,31 +119,4 @@ fn kubeconfig() -> Value {
         "contexts": [{"name": "walproof", "context": {"cluster": "cluster", "user": "walproof"}}],
         "current-context": "walproof",
     })
-}
-
-/// A service's port on this machine, as long as the value lives.
-struct Forward {
-    child: Child,
-    port: u16,
-}
-
-impl Forward {
-    #[track_caller]
-    fn begin(namespace: &str, target: &str, port: u16) -> Self {
-        let arguments = ["port-forward", "--namespace", namespace, target, &format!(":{port}")];
-        let mut child = kubectl::command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = lines.next().expect("kubectl says where it listens").unwrap();
-        // Read on, else kubectl would wait for the pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        let port = first.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
-        Self { child, port: port.unwrap_or_else(|| panic!("a port in {first:?}")) }
-    }
-}
-
-impl Drop for Forward {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -16,6 +16,7 @@ use walproof::finding::{Code, Finding};
 use walproof::kubernetes::Kubernetes;
 use walproof::plan::{Archive, Plan, Secrets};
 use walproof::report::Report;
+use walproof::run::Run;
 use walproof::source::reach::Reach;
 
 use super::support::kubernetes::{Api, Ending, Key, RestoredServer, SANDBOX, SOURCE, Source};
@@ -99,7 +100,8 @@ pub async fn drill(api: &Api, plan: &Plan, cancel: &CancellationToken) -> Option
     let Archive::FromCluster(from) = &plan.archive else { panic!("{:?}", plan.archive) };
     let reach = Reach::through(from, kubernetes).await;
     let options = Options { baseline: Some(Prepared::get().baseline()), ..Options::default() };
-    Some(drill::run(plan, &reach, &options, &Arc::new(Progress::default()), cancel).await)
+    let drilled = drill::run(plan, &reach, &options, &Run::begin(), &Arc::new(Progress::default()), cancel).await;
+    Some(drilled.report)
 }
 
 /// One drill that nobody stops.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::cnpg::CLUSTER_LABEL;
-use crate::sandbox::run_id::{PREFIX, is_run_id};
+use crate::run::{PREFIX, is_run_id};
 
 pub const PROGRAM: &str = "walproof";
 pub const RUN_LABEL: &str = "walproof.dev/run";

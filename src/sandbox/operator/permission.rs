@@ -90,6 +90,7 @@ pub const PERMISSIONS: &[Permission] = &[
     permission(Place::Sandbox, "", "services", &["get"], "where the restored server listens"),
     permission(Place::Sandbox, "", "resourcequotas", &["list"], "whether there is room"),
     permission(Place::Job, "", "pods", &["get"], "whether the pod of a former run is gone"),
+    permission(Place::Job, "", "configmaps", &["get", "update"], "the history, by its name alone"),
 ];
 
 /// The permissions as a person reads them, with the namespaces of this plan.

@@ -1,6 +1,20 @@
-//! The id of a run: unique, and a name for everything that the run makes.
+//! One run of a command: when it began, and its id, unique and a name for everything that it makes.
 
 use jiff::Timestamp;
+
+/// A run that has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub id: String,
+    pub started_at: Timestamp,
+}
+
+impl Run {
+    pub fn begin() -> Self {
+        let started_at = Timestamp::now();
+        Self { id: new_run_id(started_at), started_at }
+    }
+}
 
 /// Everything that a run makes is named so, followed by its id.
 pub const PREFIX: &str = "walproof-";
