@@ -122,8 +122,18 @@ fn the_pages_name_every_exit_code_and_no_other() {
 
 #[test]
 fn every_option_that_a_page_mentions_exists() {
-    let commands: [&[&str]; 7] =
-        [&["check"], &["baseline"], &["drill"], &["sweep"], &["config"], &["config", "check"], &["config", "schema"]];
+    let commands: [&[&str]; 10] = [
+        &["check"],
+        &["baseline"],
+        &["drill"],
+        &["sweep"],
+        &["gate"],
+        &["report"],
+        &["forget"],
+        &["config"],
+        &["config", "check"],
+        &["config", "schema"],
+    ];
     let all: Vec<(String, BTreeSet<String>)> =
         commands.iter().map(|command| (command.join(" "), options_of(&help(command)))).collect();
     let any: BTreeSet<String> = all.iter().flat_map(|(_, options)| options.clone()).collect();
