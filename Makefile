@@ -8,7 +8,7 @@ help: ## List the targets
 setup: ## Install what is missing (PostgreSQL server programs; barman and Prometheus' tools in .tools)
 	@scripts/setup
 
-demo: setup ## The main job on real input: PASS on a whole archive, FAIL on a broken one
+demo: setup ## The main job on real input: PASS, then FAIL on a broken archive; PUBLISH=1 pushes metrics too
 	cargo build --locked --bin walproof --example demo
 	@cargo run --locked --quiet --example demo
 
