@@ -143,7 +143,10 @@ fn say(text: &str) {
 
 /// Runs a command of walproof, shows what a user would see, and insists on its exit code.
 fn show(walproof: &Walproof, arguments: &[&str], expected: i32, kept_as: Option<&PathBuf>) -> Outcome {
-    println!("$ walproof {} --config .demo/walproof.yaml", arguments[0]);
+    let here = format!("{}/", support::repository().display());
+    let (command, rest) = arguments.split_first().unwrap();
+    let rest: String = rest.iter().map(|argument| format!(" {}", argument.replace(&here, ""))).collect();
+    println!("$ walproof {command} --config .demo/walproof.yaml{rest}");
     let outcome = walproof.run(arguments);
     for line in outcome.stdout.lines() {
         println!("    {line}");
