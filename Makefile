@@ -5,10 +5,10 @@
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-setup: ## Install what is missing (PostgreSQL server programs; barman in .tools)
+setup: ## Install what is missing (PostgreSQL server programs; barman and Prometheus' tools in .tools)
 	@scripts/setup
 
-demo: setup ## The main job on real input: PASS on a whole archive, FAIL on a broken one
+demo: setup ## The main job on real input: PASS, then FAIL on a broken archive; PUBLISH=1 pushes metrics too
 	cargo build --locked --bin walproof --example demo
 	@cargo run --locked --quiet --example demo
 
@@ -21,7 +21,7 @@ e2e: ## The drill on a real Kubernetes (KUBECONFIG; scripts/e2e-in-lab has one);
 lint: ## Formatting, and clippy with warnings denied
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --test e2e -- -D warnings
+	cargo clippy --locked --test e2e --test forgejo_real -- -D warnings
 
 chart: ## The Helm chart and the Dockerfile: lint, schema, every case rendered and looked at
 	@scripts/chart

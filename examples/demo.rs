@@ -17,6 +17,7 @@ use serde_json::json;
 use support::archive::archived_segments;
 use support::prepared::create_databases;
 use support::process::{eventually, is_interrupted, run, stop_on_signals};
+use support::pushgateway::Pushgateway;
 use support::{ArchiveCopy, Barman, Outcome, Postgres, S3, Walproof};
 
 const SERVER: &str = "pal-e-postgres";
@@ -74,6 +75,11 @@ fn demonstrate() {
         .set("/sources/0/freshness/maxWalAge", json!(format!("{}s", MAX_WAL_AGE.as_secs())))
         .set("/limits/archiveWait", json!("1m"))
         .set("/history", json!({"directory": reports.join("history")}));
+    let pushgateway = std::env::var_os("PUBLISH").map(|_| Pushgateway::start());
+    let walproof = match &pushgateway {
+        Some(pushgateway) => walproof.set("/publish/pushgateway/url", json!(pushgateway.url())),
+        None => walproof,
+    };
     fs::write(reports.join("walproof.yaml"), walproof.configuration()).unwrap();
     let baseline = reports.join("baseline.json");
     say("walproof reads the baseline from the source, read-only, in one snapshot, while the load goes on:");
@@ -103,6 +109,18 @@ fn demonstrate() {
     show(&walproof, &files, 0, Some(&reports.join("history.txt")));
     show(&walproof, &["gate", "--max-age", "26h"], 1, None);
 
+    if let Some(pushgateway) = &pushgateway {
+        say("What Prometheus scrapes of the Pushgateway by now:");
+        let told = ["walproof_verdict{", "walproof_last_success_timestamp_seconds{", "walproof_wal_gaps{"];
+        let samples = pushgateway.samples();
+        let shown: Vec<&String> =
+            samples.iter().filter(|line| told.iter().any(|name| line.starts_with(name))).collect();
+        assert!(shown.iter().any(|line| line.contains("verdict=\"FAIL\"") && line.ends_with(" 1")), "{samples:#?}");
+        for line in shown {
+            println!("    {line}");
+        }
+    }
+
     let transactions = load.stop();
     let seconds = start.elapsed().as_secs();
     say(&format!(
@@ -125,7 +143,10 @@ fn say(text: &str) {
 
 /// Runs a command of walproof, shows what a user would see, and insists on its exit code.
 fn show(walproof: &Walproof, arguments: &[&str], expected: i32, kept_as: Option<&PathBuf>) -> Outcome {
-    println!("$ walproof {} --config .demo/walproof.yaml", arguments[0]);
+    let here = format!("{}/", support::repository().display());
+    let (command, rest) = arguments.split_first().unwrap();
+    let rest: String = rest.iter().map(|argument| format!(" {}", argument.replace(&here, ""))).collect();
+    println!("$ walproof {command} --config .demo/walproof.yaml{rest}");
     let outcome = walproof.run(arguments);
     for line in outcome.stdout.lines() {
         println!("    {line}");

@@ -29,6 +29,8 @@ pub struct Examination {
     pub inventory: Option<Inventory>,
     pub findings: Vec<Finding>,
     pub sampled: usize,
+    /// The sampled segments that are sound.
+    pub read: Vec<Segment>,
     pub requests: u64,
 }
 
@@ -41,7 +43,7 @@ pub async fn run(plan: &Plan, reach: &Reach, depth: Depth, run: &Run, former: &[
     }
     let mut examination = match &reach.store {
         Some(store) => examine(plan, store, depth, started_at).await,
-        None => Examination { inventory: None, findings: Vec::new(), sampled: 0, requests: 0 },
+        None => Examination { inventory: None, findings: Vec::new(), sampled: 0, read: Vec::new(), requests: 0 },
     };
     if findings.iter().any(|finding| finding.code == Code::SourcePaused && finding.outcome == Outcome::Failed) {
         // A source that sleeps by intent archives nothing by intent.
@@ -50,9 +52,10 @@ pub async fn run(plan: &Plan, reach: &Reach, depth: Depth, run: &Run, former: &[
         examination.findings = examination.findings.into_iter().map(quiet).collect();
     }
     findings.append(&mut examination.findings);
-    let inventory = examination
-        .inventory
-        .map(|inventory| InventorySummary::of(&inventory, examination.sampled as u64, examination.requests));
+    let inventory = examination.inventory.map(|inventory| {
+        InventorySummary::of(&inventory, examination.sampled as u64, examination.requests)
+            .with_read(&inventory, &examination.read)
+    });
     let raised = required(plan, Subject::Check);
     Report {
         schema_version: SCHEMA_VERSION,
@@ -85,12 +88,18 @@ pub async fn examine(plan: &Plan, store: &Store, depth: Depth, now: Timestamp) -
         Ok(inventory) => inventory,
         Err(error) => {
             findings.push(unreadable(store, &error));
-            return Examination { inventory: None, findings, sampled: 0, requests: store.requests() };
+            return Examination { inventory: None, findings, sampled: 0, read: Vec::new(), requests: store.requests() };
         }
     };
     if inventory.is_empty() {
         findings.push(empty(store).await);
-        return Examination { inventory: Some(inventory), findings, sampled: 0, requests: store.requests() };
+        return Examination {
+            inventory: Some(inventory),
+            findings,
+            sampled: 0,
+            read: Vec::new(),
+            requests: store.requests(),
+        };
     }
     findings.push(Finding::passed(
         Code::ArchiveUnreadable,
@@ -124,8 +133,10 @@ pub async fn examine(plan: &Plan, store: &Store, depth: Depth, now: Timestamp) -
     let chosen = history.map(|history| sample::choose(&inventory, &history, most)).unwrap_or_default();
     let sampled = sample::read(store, &inventory, chosen).await;
     let count = sampled.len();
+    let sound = sampled.iter().filter(|(_, found)| matches!(found, Sampled::Sound));
+    let read = sound.map(|&(segment, _)| segment).collect();
     findings.extend(judge_sample(&inventory, sampled));
-    Examination { inventory: Some(inventory), findings, sampled: count, requests: store.requests() }
+    Examination { inventory: Some(inventory), findings, sampled: count, read, requests: store.requests() }
 }
 
 fn judge_sample(inventory: &Inventory, sampled: Vec<(Segment, Sampled)>) -> Vec<Finding> {

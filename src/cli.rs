@@ -93,7 +93,15 @@ async fn run(command: Command) -> Result<u8, Error> {
         }
         Command::Drill { source, baseline, plan: true, .. } => runs::preview(&source, baseline.as_deref()).await,
         Command::Drill {
-            source, baseline, keep, accept_write_access, panic_at, history, output, metrics, plan: false
+            source,
+            baseline,
+            keep,
+            accept_write_access,
+            panic_at,
+            history,
+            output,
+            metrics,
+            plan: false,
         } => {
             let options = drill::Options { baseline, keep, accept_write_access, ..drill::Options::default() };
             runs::drill(&source, options, panic_at, &history, &output, &metrics).await

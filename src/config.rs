@@ -13,7 +13,9 @@ mod reading;
 mod source;
 pub mod units;
 
-pub use publish::{Authorization, Basic, Bearer, Comment, ConfigMaps, Forgejo, History, Issue, Publish, Pushgateway, Webhook};
+pub use publish::{
+    Authorization, Basic, Bearer, Comment, ConfigMaps, Forgejo, History, Issue, Publish, Pushgateway, Webhook,
+};
 pub use source::{
     Archive, Backup, Connection, Credentials, Database, Freshness, FromCluster, KeyFiles, KeyVariables, Objectives, S3,
     Source, Table, Target, Tls,

@@ -9,6 +9,7 @@ pub mod progress;
 pub mod prove;
 pub mod restore;
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,7 +28,6 @@ use crate::sandbox::operator::names::Names;
 use crate::sandbox::{self, KEPT_FOR, Sandbox, Swept, direct, operator};
 use crate::source::cluster::SourceCluster;
 use crate::source::reach::Reach;
-use crate::source::shrinkage::Night;
 use crate::verdict::{Subject, required, undecided, verdict};
 use evidence::Evidence;
 use progress::{Progress, Step};
@@ -51,8 +51,16 @@ pub struct Options {
     pub accept_write_access: bool,
     /// What this run's report says of former ones.
     pub of_former_runs: Vec<Finding>,
-    /// What tonight's baseline is compared with, newest first.
-    pub nights: Vec<Night>,
+    /// What tonight's baseline is compared with, newest first: rows by table.
+    pub nights: Vec<(Timestamp, BTreeMap<String, u64>)>,
+}
+
+/// What a drill came to.
+#[derive(Debug, Clone)]
+pub struct Drilled {
+    pub report: Report,
+    /// Rows of the baseline by `database.schema.table`; empty when none was read.
+    pub rows: BTreeMap<String, u64>,
 }
 
 /// Runs one drill to its report. Nothing in here can end without tear-down: the body's result and even its panic are
@@ -64,7 +72,7 @@ pub async fn run(
     run: &Run,
     progress: &Arc<Progress>,
     cancel: &CancellationToken,
-) -> Report {
+) -> Drilled {
     let Run { id: run_id, started_at } = run.clone();
     let mut evidence = Evidence::default();
     let mut left_behind = Vec::new();
@@ -80,7 +88,8 @@ pub async fn run(
         }
     };
     if let (Some(sandbox), Some(store)) = (&mut sandbox, &reach.store) {
-        let body = prove(plan, reach, store, options, sandbox, &mut evidence, progress);
+        // On the heap: it is the whole drill, and a thread's stack may be small.
+        let body = Box::pin(prove(plan, reach, store, options, sandbox, &mut evidence, progress));
         let body = tokio::time::timeout(plan.limits.drill, AssertUnwindSafe(body).catch_unwind());
         let end = tokio::select! {
             end = body => Some(end),
@@ -135,7 +144,8 @@ pub async fn run(
     let finished_at = Timestamp::now();
     evidence.finish(plan, finished_at);
     let raised = required(plan, Subject::Drill);
-    Report {
+    let rows = std::mem::take(&mut evidence.rows);
+    let report = Report {
         schema_version: SCHEMA_VERSION,
         walproof_version: env!("CARGO_PKG_VERSION").to_owned(),
         command: Subject::Drill,
@@ -152,7 +162,8 @@ pub async fn run(
         restore: evidence.restore,
         sandbox: evidence.sandbox,
         left_behind,
-    }
+    };
+    Drilled { report, rows }
 }
 
 /// Sweeps before the drill begins, and says what could not be removed.

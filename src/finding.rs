@@ -85,6 +85,7 @@ codes! {
     SourceReplicaLag = "source.replica_lag", "the replica that was asked is up to date";
     SourceMixedServers = "source.mixed_servers", "one server answered every question";
     SourceRoleCanWrite = "source.role_can_write", "the baseline's role cannot write";
+    SourceShrank = "source.shrank", "the source has not shrunk";
     BaselineNotCaptured = "baseline.not_captured", "a baseline was read";
     BaselineVoid = "baseline.void", "the baseline belongs to this archive's timeline";
     BaselineTableNotRead = "baseline.table_not_read", "every selected table was read";
@@ -124,8 +125,10 @@ codes! {
     ObjectiveRecoveryTime = "objective.recovery_time", "the restore is within the recovery time objective";
     ObjectiveRecoveryPoint = "objective.recovery_point", "the loss is within the recovery point objective";
     ObjectiveRecoveryWindow = "objective.recovery_window", "the recovery window is as long as promised";
+    HistoryUnreadable = "history.unreadable", "the history can be read";
     RunStopped = "run.stopped", "the run came to its end";
     RunFailed = "run.failed", "walproof itself did not fail";
+    RunKilled = "run.killed", "no former run was killed";
 }
 
 /// One finding. Made by its constructors, so that a failed one always carries blame.

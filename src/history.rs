@@ -1,10 +1,20 @@
 //! The history: one line for each former run of a source, the reports that somebody still needs, and what is not
-//! delivered yet. It is a document of its own.
+//! delivered yet. It is a document of its own, kept by a [`store::Store`].
+
+pub mod bounds;
+pub mod changes;
+pub mod config_map;
+pub mod directory;
+pub mod document;
+#[cfg(test)]
+pub mod fixture;
+pub mod store;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::report::Report;
 use crate::verdict::{Subject, Verdict};
@@ -12,15 +22,24 @@ use crate::verdict::{Subject, Verdict};
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// Everything that is known of the former runs of one source.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct History {
     pub schema_version: u32,
+    /// The source's name, as in the configuration.
+    #[serde(default)]
+    pub source: String,
     /// Oldest first, drills and checks together.
     pub runs: Vec<PastRun>,
     /// By run id: the newest finished report of each command, and each that is not delivered yet.
     pub reports: BTreeMap<String, Report>,
     pub drills: Count,
     pub checks: Count,
+    /// Reports that were given up undelivered, because there was no room for more.
+    #[serde(default)]
+    pub lost_reports: u64,
+    /// What could not be read and was set aside as it was, the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<Value>,
 }
 
 /// How many runs of one command there ever were, those included that the history no longer lists.
@@ -84,7 +103,27 @@ pub enum Channel {
     Webhook,
 }
 
+/// Nothing happened yet.
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            source: String::new(),
+            runs: Vec::new(),
+            reports: BTreeMap::new(),
+            drills: Count::default(),
+            checks: Count::default(),
+            lost_reports: 0,
+            damaged: Vec::new(),
+        }
+    }
+}
+
 impl History {
+    pub fn of(source: &str) -> Self {
+        Self { source: source.to_owned(), ..Self::default() }
+    }
+
     /// Runs of one command that ended, newest first.
     pub fn ended(&self, command: Subject) -> impl Iterator<Item = (&PastRun, &Ending)> {
         let runs = self.runs.iter().rev().filter(move |run| run.command == command);
@@ -99,6 +138,12 @@ impl History {
     /// The newest finished report of a command.
     pub fn latest_report(&self, command: Subject) -> Option<&Report> {
         self.ended(command).find_map(|(run, _)| self.reports.get(&run.run_id))
+    }
+
+    /// Rows by table of former drills that read a baseline, newest first.
+    pub fn nights(&self) -> Vec<(Timestamp, &BTreeMap<String, u64>)> {
+        let drills = self.ended(Subject::Drill).filter(|(_, ending)| !ending.tables.is_empty());
+        drills.map(|(run, ending)| (run.started_at, &ending.tables)).collect()
     }
 
     pub fn count(&self, command: Subject) -> Count {

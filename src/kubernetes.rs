@@ -1,6 +1,8 @@
 //! The Kubernetes API: who we are there, where we run, and its errors in our words. *Absent* and *could not be asked*
 //! are different answers, as with the object store.
 
+pub mod holder;
+
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -210,6 +212,15 @@ where
     K: Clone + Serialize + DeserializeOwned + Debug,
 {
     ask(doing, api.create(&PostParams::default(), object)).await
+}
+
+/// Replaces the object of this name as it was read. An [`ApiErrorKind::Conflict`] says that it has changed meanwhile; an
+/// [`ApiErrorKind::Unreachable`] leaves open whether it was replaced.
+pub async fn replace<K>(api: &Api<K>, doing: &str, name: &str, object: &K) -> Result<K, ApiError>
+where
+    K: Clone + Serialize + DeserializeOwned + Debug,
+{
+    ask(doing, api.replace(name, &PostParams::default(), object)).await
 }
 
 /// Asks for the object of this name to be deleted; gone already is success.

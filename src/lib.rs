@@ -21,6 +21,7 @@ pub mod check;
 pub mod drill;
 pub mod run;
 
+pub mod gate;
 pub mod history;
 pub mod publish;
 

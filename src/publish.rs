@@ -8,17 +8,19 @@ pub mod metrics;
 pub mod pushgateway;
 pub mod webhook;
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::error::chain;
-use crate::finding::{Code, Finding};
+use crate::finding::{Blame, Code, Finding};
+use crate::history::changes::{Origin, note_of_killed};
 use crate::history::store::{HistoryError, Running, Store};
-use crate::history::{Channel, History, PastRun, changes};
+use crate::history::{Channel, History, PastRun};
 use crate::kubernetes::Kubernetes;
 use crate::plan::{self, Plan, signed};
 use crate::report::Report;
 use crate::run::Run;
-use crate::source::shrinkage::Night;
 use crate::verdict::{Subject, Verdict};
 use http::{SendError, Service};
 use metrics::Series;
@@ -38,26 +40,27 @@ pub struct Publisher<'a> {
     /// As it was last read.
     history: Option<History>,
     /// Keeps others from taking this run for a killed one.
-    _running: Option<Running>,
+    running: Option<Running>,
     /// What this run's report says of the history.
     pub findings: Vec<Finding>,
 }
 
 impl<'a> Publisher<'a> {
     /// Writes down that the run has begun, closes former ones that were killed, and shows it in the metrics. Never fails:
-    /// a history that cannot be had is a finding.
-    /// `kubernetes` is a connection that is there already; without one, `impersonated` is the user to act as in Kubernetes.
+    /// a history that cannot be had is a finding. `archive` is as in the report; `kubernetes` is a connection that is there
+    /// already, and without one `impersonated` the user to act as in Kubernetes.
     pub async fn begin(
         plan: &'a Plan,
         command: Subject,
         run: &Run,
+        archive: &str,
         kubernetes: Option<&Kubernetes>,
         impersonated: Option<&str>,
     ) -> Self {
         let mut publisher =
-            Self { plan, command, run: run.clone(), store: None, history: None, _running: None, findings: Vec::new() };
+            Self { plan, command, run: run.clone(), store: None, history: None, running: None, findings: Vec::new() };
         if let Some(place) = &plan.history
-            && let Err(finding) = publisher.write_down(place, kubernetes, impersonated).await
+            && let Err(finding) = publisher.write_down(place, archive, kubernetes, impersonated).await
         {
             publisher.findings.push(*finding);
         }
@@ -68,6 +71,7 @@ impl<'a> Publisher<'a> {
     async fn write_down(
         &mut self,
         place: &plan::History,
+        archive: &str,
         kubernetes: Option<&Kubernetes>,
         impersonated: Option<&str>,
     ) -> Result<(), Box<Finding>> {
@@ -75,7 +79,8 @@ impl<'a> Publisher<'a> {
             (plan::History::ConfigMaps { .. }, None) => {
                 let connected = Kubernetes::connect(impersonated).await;
                 Some(connected.map_err(|error| {
-                    let finding = Finding::not_checked(Code::HistoryUnreadable, "the history cannot be read");
+                    let summary = "the API server, which keeps the history, could not be asked";
+                    let finding = Finding::failed(Code::HistoryUnreadable, Blame::Environment, summary);
                     Box::new(finding.observed(error.to_string()).hint(error.hint()))
                 })?)
             }
@@ -83,7 +88,7 @@ impl<'a> Publisher<'a> {
         };
         let kubernetes = kubernetes.or(connected.as_ref());
         let unreadable = |error: HistoryError| Box::new(error.finding());
-        let store = Store::open(&self.plan.source, place, kubernetes).await.map_err(unreadable)?;
+        let store = Store::open(&self.plan.source, place, kubernetes).map_err(unreadable)?;
         let limit = match self.command {
             Subject::Drill => signed(self.plan.limits.drill),
             Subject::Check => CHECK_LIMIT,
@@ -96,31 +101,35 @@ impl<'a> Publisher<'a> {
             ends_by: self.run.started_at.saturating_add(limit.saturating_add(MARGIN)).unwrap_or(Timestamp::MAX),
             ending: None,
         };
-        let begun = store.begin(run, &self.channels(), self.plan).await.map_err(unreadable)?;
-        for report in &begun.closed {
-            let finding = Finding::note(Code::RunKilled, "a former run was killed").of(&report.run_id);
-            self.findings.push(finding.observed(format!("it began at {} and never ended", report.started_at)));
-        }
-        self._running = Some(begun.running);
+        let origin = Origin {
+            source: self.plan.source.clone(),
+            namespace: self.plan.namespace.clone(),
+            archive: archive.to_owned(),
+        };
+        let begun = store.begin(run, &origin, &self.channels(), Timestamp::now()).await.map_err(unreadable)?;
+        self.findings.extend(note_of_killed(&begun.closed));
+        self.running = Some(begun.running);
         self.history = Some(begun.history);
         self.store = Some(store);
         Ok(())
     }
 
-    /// The nights that tonight's baseline is compared with, newest first.
-    pub fn nights(&self) -> Vec<Night> {
-        self.history.as_ref().map(Night::of).unwrap_or_default()
+    /// The nights that tonight's baseline is compared with, newest first: rows by table.
+    pub fn nights(&self) -> Vec<(Timestamp, BTreeMap<String, u64>)> {
+        let nights = self.history.iter().flat_map(History::nights);
+        nights.map(|(at, rows)| (at, rows.clone())).collect()
     }
 
     /// Tells everybody of this run, and of what former ones could not tell. What does not succeed is logged, and kept in
-    /// the history where there is one.
-    pub async fn end(&mut self, report: &Report) {
+    /// the history where there is one. `rows` are those of tonight's baseline by table.
+    pub async fn end(&mut self, report: &Report, rows: &BTreeMap<String, u64>) {
         let channels = self.channels();
-        let is_recorded = self.record(|history| changes::finish(history, report, &channels)).await;
+        let is_recorded = self.record(|history| history.finish(report, rows, &channels)).await;
+        self.running = None;
         self.push(Some(report)).await;
-        let waiting = self.history.as_ref().map(changes::undelivered_count);
+        let waiting = self.undelivered();
         self.tell(report, is_recorded).await;
-        if self.history.as_ref().map(changes::undelivered_count) != waiting {
+        if self.undelivered() != waiting {
             self.push(Some(report)).await;
         }
     }
@@ -129,7 +138,7 @@ impl<'a> Publisher<'a> {
     async fn record(&mut self, change: impl Fn(&mut History)) -> bool {
         let Some(store) = &self.store else { return false };
         match store.update(change).await {
-            Ok(history) => {
+            Ok((history, ())) => {
                 self.history = Some(history);
                 true
             }
@@ -144,8 +153,8 @@ impl<'a> Publisher<'a> {
     async fn tell(&mut self, report: &Report, is_recorded: bool) {
         let waiting: Vec<(Report, Vec<Channel>)> = match &self.history {
             Some(history) if is_recorded => {
-                let waiting = changes::undelivered(history).into_iter();
-                waiting.map(|(report, channels)| (report.clone(), channels.to_vec())).collect()
+                let owed = |run: &PastRun| run.ending.iter().flat_map(|ending| ending.undelivered.clone()).collect();
+                history.undelivered().map(|(run, report)| (report.clone(), owed(run))).collect()
             }
             _ => vec![(report.clone(), self.channels())],
         };
@@ -153,9 +162,7 @@ impl<'a> Publisher<'a> {
             for (report, _) in waiting.iter().filter(|(_, channels)| channels.contains(&channel)) {
                 match self.deliver(channel, report).await {
                     Ok(url) => {
-                        let change =
-                            |history: &mut History| changes::delivered(history, &report.run_id, channel, url.as_deref());
-                        self.record(change).await;
+                        self.record(|history| history.delivered(&report.run_id, channel, url.as_deref())).await;
                     }
                     Err(error) => {
                         let kept = if is_recorded { "the next run tells it" } else { "without a history it is lost" };
@@ -185,11 +192,15 @@ impl<'a> Publisher<'a> {
     /// The services that are told of each run.
     fn channels(&self) -> Vec<Channel> {
         let publish = &self.plan.publish;
-        let channels = [
-            publish.forgejo.as_ref().map(|_| Channel::Forgejo),
-            publish.webhook.as_ref().map(|_| Channel::Webhook),
-        ];
+        let channels =
+            [publish.forgejo.as_ref().map(|_| Channel::Forgejo), publish.webhook.as_ref().map(|_| Channel::Webhook)];
         channels.into_iter().flatten().collect()
+    }
+
+    /// How many deliveries wait for the next run.
+    fn undelivered(&self) -> u64 {
+        let runs = self.history.iter().flat_map(History::undelivered);
+        runs.filter_map(|(run, _)| run.ending.as_ref()).map(|ending| ending.undelivered.len() as u64).sum()
     }
 
     /// The metrics of this run in Prometheus' text format.
@@ -206,14 +217,15 @@ impl<'a> Publisher<'a> {
             Err(error) => return tracing::error!("the metrics are not pushed: {}", chain(&error)),
         };
         let mut commands = vec![self.command];
-        if self.command == Subject::Check && self.history.as_ref().is_some_and(|h| h.latest_report(Subject::Drill).is_some()) {
+        if self.command == Subject::Check
+            && self.history.as_ref().is_some_and(|h| h.latest_report(Subject::Drill).is_some())
+        {
             commands.push(Subject::Drill);
         }
         for command in commands {
             let report = report.filter(|_| command == self.command);
             let series = self.series(command, report);
-            let group =
-                Group { command, namespace: self.plan.namespace.as_deref(), source: &self.plan.source };
+            let group = Group { command, namespace: self.plan.namespace.as_deref(), source: &self.plan.source };
             let text = metrics::text(&series);
             // Without a history the last success is only in the Pushgateway, and must stay there.
             let pushed = match (&self.history, series.last_success_at) {
@@ -241,7 +253,7 @@ impl<'a> Publisher<'a> {
             last_started_at: newest.map_or(self.run.started_at, |run| run.started_at),
             last_success_at: passed_now.or_else(|| last_success.map(|(_, ending)| ending.finished_at)),
             count: history.map(|history| history.count(command)),
-            undelivered: history.map_or(0, changes::undelivered_count),
+            undelivered: self.undelivered(),
             objectives: &self.plan.objectives,
         }
     }

@@ -1,6 +1,10 @@
 //! The report: evidence and verdict, written down. One document for people (text) and programs (JSON); fields are only
 //! ever added.
 
+pub mod html;
+pub mod listing;
+pub mod markdown;
+pub mod strip;
 pub mod text;
 
 use jiff::Timestamp;
@@ -15,6 +19,7 @@ use crate::json;
 use crate::probe::tables::TableResult;
 use crate::sandbox::operator::evidence::SandboxEvidence;
 use crate::verdict::{Subject, Verdict};
+use strip::{BackupSummary, MissingWal, ReadSegment, WalRun};
 
 /// Raised when a field changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -80,6 +85,18 @@ pub struct InventorySummary {
     pub segments_read: u64,
     /// Requests to the object store.
     pub requests: u64,
+    /// The newest base backups, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backup_list: Vec<BackupSummary>,
+    /// The newest unbroken runs of WAL: timelines upwards, each in the order of its segments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wal_runs: Vec<WalRun>,
+    /// What is missing on the way from the oldest restorable base backup to the archive's end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<MissingWal>,
+    /// Segments whose head was read and is sound.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read: Vec<ReadSegment>,
 }
 
 /// The recovery window of the newest timeline.
@@ -183,7 +200,17 @@ impl InventorySummary {
             }),
             segments_read,
             requests,
+            backup_list: strip::backups(inventory),
+            wal_runs: strip::runs(inventory),
+            gaps: strip::missing(inventory),
+            read: Vec::new(),
         }
+    }
+
+    /// Says where the heads lie that were read.
+    #[must_use]
+    pub fn with_read(self, inventory: &Inventory, segments: &[Segment]) -> Self {
+        Self { read: strip::read(inventory, segments), ..self }
     }
 }
 

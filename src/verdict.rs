@@ -86,6 +86,7 @@ pub const fn weight(subject: Subject, code: Code) -> Weight {
             _,
             Code::RunStopped
             | Code::RunFailed
+            | Code::RunKilled
             | Code::KubernetesUnreachable
             | Code::SourceClusterUnreadable
             | Code::SourceNotSupported

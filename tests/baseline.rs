@@ -14,7 +14,7 @@ use walproof::archive::wal::{Lsn, Timeline};
 use walproof::finding::{Blame, Code, Finding};
 use walproof::plan::{
     Archive, ArchiveLocation, BackupChoice, Connection, Credentials, DatabaseSelection, Databases, DirectSandbox,
-    Freshness, Limits, Objectives, Plan, Sandbox, TableSelection, Target, Tls,
+    Freshness, Limits, Objectives, Plan, Publish, Sandbox, TableSelection, Target, Tls,
 };
 use walproof::source::baseline::{Baseline, DatabaseBaseline, NotRead, TableBaseline};
 use walproof::source::capture::capture;
@@ -36,6 +36,8 @@ fn database() -> String {
 
 fn plan(server: &Postgres, user: &str, databases: Databases) -> Plan {
     Plan {
+        history: None,
+        publish: Publish::default(),
         source: "test".to_owned(),
         namespace: None,
         archive: Archive::S3(ArchiveLocation {

@@ -614,7 +614,8 @@ fn a_file_that_cannot_be_read_is_wrong_usage() {
     assert_eq!(
         rendered(),
         "error: failed to read the configuration walproof.yaml: 1 mistake\n\
-         walproof.yaml:1:1: unknown key `source`, expected one of `sources`, `sandbox`, `require`, `limits`\n\n\
+         walproof.yaml:1:1: unknown key `source`, expected one of `sources`, `sandbox`, `require`, `limits`, \
+         `history`, `publish`\n\n\
          hint: `walproof config schema` prints every key and value"
     );
     fs::write(&path, SMALL).unwrap();

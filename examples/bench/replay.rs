@@ -121,7 +121,7 @@ impl Bench<'_> {
     fn replay_once(&self, archive: &Archive, way: Way) -> Duration {
         let plan =
             DirectSandbox { directory: self.work.to_owned(), binaries: None, user: "postgres".to_owned(), spool: 0 };
-        let run_id = walproof::sandbox::run_id::new_run_id(jiff::Timestamp::now());
+        let run_id = walproof::run::new_run_id(jiff::Timestamp::now());
         let sandbox = Sandbox::new(&plan, &run_id).unwrap_or_else(|finding| panic!("{finding:?}"));
         let mut guard = TearDown(sandbox);
         let sandbox = &mut guard.0;

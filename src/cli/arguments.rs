@@ -7,8 +7,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::wrong;
 use crate::config::Config;
 use crate::config::units::Period;
-use crate::error::Error;
+use crate::error::{Error, Reason};
 use crate::plan::{History, Plan, Secrets};
+use crate::publish::metrics::MetricsFile;
+use crate::report::text::count;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -129,6 +131,9 @@ pub struct SourceArgs {
     /// Which of its sources; may be left out when there is one.
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
+    /// Which of its sources, counted from 0, where --source names none: in an Indexed Job of Kubernetes each pod has one.
+    #[arg(long, value_name = "NUMBER", env = "JOB_COMPLETION_INDEX")]
+    pub source_index: Option<usize>,
     /// Act as this user in Kubernetes: system:serviceaccount:NAMESPACE:NAME.
     #[arg(long = "as", value_name = "USER")]
     pub impersonated: Option<String>,
@@ -158,7 +163,6 @@ pub enum DepthArg {
     Full,
 }
 
-
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
     /// Keep the history in this directory, whatever the configuration's `history` says.
@@ -168,9 +172,9 @@ pub struct HistoryArgs {
 
 #[derive(Debug, Args)]
 pub struct MetricsArgs {
-    /// Write the metrics here too, for node_exporter's textfile collector; its name ends in `.prom`.
-    #[arg(long, value_name = "FILE", value_parser = metrics_file)]
-    pub metrics_file: Option<PathBuf>,
+    /// Write the metrics here too, for `node_exporter`'s textfile collector; its name ends in `.prom`.
+    #[arg(long, value_name = "FILE")]
+    pub metrics_file: Option<MetricsFile>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -186,7 +190,25 @@ impl SourceArgs {
 
     pub fn plan(&self, secrets: Secrets) -> Result<Plan, Error> {
         let config = Config::read(&self.config)?;
-        Plan::for_source(&config, self.source.as_deref(), secrets).map_err(|mistakes| wrong(&self.config, mistakes))
+        let plan = match (&self.source, self.source_index) {
+            (None, Some(index)) => {
+                let sources = &config.sources.value;
+                let Some(source) = sources.get(index) else {
+                    return Err(Error::usage(format!(
+                        "use source {index} of the configuration {}",
+                        self.config.display()
+                    ))
+                    .because(Reason(format!(
+                        "it has {}, counted from 0",
+                        count(sources.len() as u64, "source", "sources")
+                    )))
+                    .hint("an Indexed Job needs as many completions as there are sources"));
+                };
+                Plan::for_source(&config, Some(&source.name.value), secrets)
+            }
+            (name, _) => Plan::for_source(&config, name.as_deref(), secrets),
+        };
+        plan.map_err(|mistakes| wrong(&self.config, mistakes))
     }
 
     /// A drill that is given its baseline does not ask the source, and needs no secret of its.
@@ -204,14 +226,5 @@ impl HistoryArgs {
         if let Some(directory) = &self.state {
             plan.history = Some(History::Directory(directory.clone()));
         }
-    }
-}
-
-/// The collector reads no file of another name.
-fn metrics_file(text: &str) -> Result<PathBuf, String> {
-    let file = PathBuf::from(text);
-    match file.extension() {
-        Some(extension) if extension == "prom" => Ok(file),
-        _ => Err("the textfile collector only reads files whose names end in .prom".to_owned()),
     }
 }

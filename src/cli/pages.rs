@@ -52,7 +52,9 @@ pub async fn report(source: &SourceArgs, history: &HistoryArgs, wanted: &Wanted)
         (None, Some(history)) => history.latest_report(subject(wanted.command)).cloned(),
         (None, None) => None,
     };
-    for (file, page) in [(&wanted.html, html::page as fn(&Report, Option<&History>) -> String), (&wanted.markdown, markdown::note)] {
+    for (file, page) in
+        [(&wanted.html, html::page as fn(&Report, Option<&History>) -> String), (&wanted.markdown, markdown::note)]
+    {
         let Some(file) = file else { continue };
         let doing = format!("write {}", file.display());
         let Some(report) = &report else {
@@ -108,12 +110,10 @@ async fn read(plan: &Plan, source: &SourceArgs) -> Result<History, Error> {
         plan::History::Directory(_) => None,
         plan::History::ConfigMaps { .. } => {
             let connected = Kubernetes::connect(source.impersonated()).await;
-            Some(connected.map_err(|error| Error::new(&doing).hint(error.hint()).because(error))?)
+            Some(connected.map_err(|error| Error::new(doing).hint(error.hint()).because(error))?)
         }
     };
-    let store = Store::open(&plan.source, place, kubernetes.as_ref()).await;
-    let store = store.map_err(|error| Error::new(&doing).hint(error.hint()).because(error))?;
-    store.read().await.map_err(|error| Error::new(&doing).hint(error.hint()).because(error))
+    Ok(Store::open(&plan.source, place, kubernetes.as_ref())?.read().await?)
 }
 
 fn read_report(file: &PathBuf) -> Result<Report, Error> {

@@ -1,5 +1,6 @@
 //! The commands that run something: check, baseline, drill, sweep.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use super::arguments::{DepthArg, HistoryArgs, MetricsArgs, OutputArgs, OutputFor
 use super::{EXIT_OK, fail, not_done, print};
 use crate::archive::inventory::Depth;
 use crate::drill::progress::Progress;
-use crate::drill::{self, preview};
+use crate::drill::{self, Drilled, preview};
 use crate::error::{Error, Reason};
 use crate::kubernetes::Kubernetes;
 use crate::plan::{Plan, Sandbox, Secrets};
@@ -39,10 +40,12 @@ pub async fn check(
         DepthArg::Full => Depth::Full,
     };
     let run = Run::begin();
-    let mut publisher = Publisher::begin(&plan, Subject::Check, &run, reach.kubernetes.as_ref(), source.impersonated()).await;
+    let mut publisher =
+        Publisher::begin(&plan, Subject::Check, &run, &reach.archive, reach.kubernetes.as_ref(), source.impersonated())
+            .await;
     let report = check::run(&plan, &reach, depth, &run, &publisher.findings).await;
     let delivered = deliver(&report, output);
-    tell(&mut publisher, &report, metrics).await;
+    tell(&mut publisher, &report, &BTreeMap::new(), metrics).await;
     delivered
 }
 
@@ -68,26 +71,27 @@ pub async fn drill(
     let reach = Reach::of(&plan, source.impersonated()).await?;
     let cancel = telemetry::cancel_on_signal().map_err(|error| Error::new("watch for signals").because(error))?;
     let run = Run::begin();
-    let mut publisher = Publisher::begin(&plan, Subject::Drill, &run, reach.kubernetes.as_ref(), source.impersonated()).await;
+    let mut publisher =
+        Publisher::begin(&plan, Subject::Drill, &run, &reach.archive, reach.kubernetes.as_ref(), source.impersonated())
+            .await;
     let progress = Arc::new(Progress::panicking_at(panic_at));
     let shown = telemetry::show(&progress);
-    let options =
-        drill::Options { of_former_runs: publisher.findings.clone(), nights: publisher.nights(), ..options };
-    let report = drill::run(&plan, &reach, &options, &run, &progress, &cancel).await;
+    let options = drill::Options { of_former_runs: publisher.findings.clone(), nights: publisher.nights(), ..options };
+    let Drilled { report, rows } = drill::run(&plan, &reach, &options, &run, &progress, &cancel).await;
     drop(shown);
     // First of all, since everything behind it can take its time or fail.
     let delivered = deliver(&report, output);
-    tell(&mut publisher, &report, metrics).await;
+    tell(&mut publisher, &report, &rows, metrics).await;
     delivered
 }
 
 /// Tells everybody else.
-async fn tell(publisher: &mut Publisher<'_>, report: &Report, metrics: &MetricsArgs) {
-    publisher.end(report).await;
+async fn tell(publisher: &mut Publisher<'_>, report: &Report, rows: &BTreeMap<String, u64>, metrics: &MetricsArgs) {
+    publisher.end(report, rows).await;
     if let Some(file) = &metrics.metrics_file
-        && let Err(error) = whole_file::write(file, &publisher.metrics(report))
+        && let Err(error) = file.write(&publisher.metrics(report))
     {
-        fail(&Error::new(format!("write the metrics to {}", file.display())).because(error), EXIT_OK);
+        fail(&error, EXIT_OK);
     }
 }
 
@@ -151,4 +155,3 @@ pub async fn sweep(source: &SourceArgs) -> Result<u8, Error> {
     }
     Err(Error::new(format!("sweep {place}")).because(Reason(left.join("; "))))
 }
-

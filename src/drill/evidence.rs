@@ -1,5 +1,6 @@
 //! What a drill has seen so far: findings and measurements. It outlives a body that fails half-way.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -22,6 +23,8 @@ pub struct Evidence {
     pub sandbox: Option<SandboxEvidence>,
     /// The newest moment that the restored server proves.
     pub proven_until: Option<Timestamp>,
+    /// Of the baseline, by `database.schema.table`.
+    pub rows: BTreeMap<String, u64>,
     /// Who may connect to a kept sandbox.
     pub superuser: String,
 }
@@ -37,8 +40,9 @@ impl Evidence {
 
     /// Replaces the summary by that of a later listing.
     pub fn listed_again(&mut self, inventory: &Inventory, requests: u64) {
-        let read = self.inventory.as_ref().map_or(0, |summary| summary.segments_read);
-        self.inventory = Some(InventorySummary::of(inventory, read, requests));
+        let (count, read) =
+            self.inventory.take().map_or((0, Vec::new()), |summary| (summary.segments_read, summary.read));
+        self.inventory = Some(InventorySummary { read, ..InventorySummary::of(inventory, count, requests) });
     }
 
     pub fn phase(&mut self, name: &str, started: Instant) {

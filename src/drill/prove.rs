@@ -26,7 +26,7 @@ use crate::source::baseline::{Baseline, NotCaptured};
 use crate::source::capture;
 use crate::source::gates::{self, WriteAccess};
 use crate::source::reach::Reach;
-use crate::source::shrinkage;
+use crate::source::shrinkage::{self, Tonight};
 use crate::target::{self, Choice};
 
 /// How often a gap that may still close is looked at.
@@ -75,7 +75,11 @@ pub async fn prove(
 
     if let Some(baseline) = &baseline {
         let window = evidence.inventory.as_ref().and_then(|inventory| inventory.recovery_window.as_ref());
-        evidence.extend(shrinkage::judge(&options.nights, &shrinkage::tables(baseline), window));
+        let tonight = Tonight::of(baseline);
+        let former: Vec<_> = options.nights.iter().map(|(at, rows)| (*at, rows)).collect();
+        let found = shrinkage::judge(&former, &tonight, window);
+        evidence.extend(found);
+        evidence.rows = tonight.rows;
     }
 
     let (inventory, choice) = choose_whole_way(plan, store, inventory, baseline.as_ref(), evidence).await?;
@@ -137,7 +141,10 @@ async fn gates_of_archive(plan: &Plan, store: &Store, evidence: &mut Evidence) -
         if is_freshness && is_trouble && !freshness_required { finding.into_note() } else { finding }
     }));
     let inventory = examination.inventory.ok_or(End::Decided)?;
-    evidence.inventory = Some(InventorySummary::of(&inventory, examination.sampled as u64, examination.requests));
+    evidence.inventory = Some(
+        InventorySummary::of(&inventory, examination.sampled as u64, examination.requests)
+            .with_read(&inventory, &examination.read),
+    );
     if inventory.is_empty() || inventory.restorable().next().is_none() {
         return Err(End::Decided);
     }

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::Authority;
 use super::checks::{check_name, check_not_empty};
 use crate::config;
-use crate::config::mistakes::{Mistakes, Placed};
+use crate::config::mistakes::{Mistakes, Place, Placed};
 
 /// Whom a run tells. Empty by default: the report is on stdout.
 #[derive(Debug, Clone, Default)]
@@ -184,7 +184,8 @@ fn forgejo(written: &config::Forgejo, mistakes: &mut Mistakes) -> Forgejo {
             Issue::Number(number.value)
         }
     };
-    let token = secret(("tokenFile", written.token_file.as_ref()), ("tokenEnv", written.token_env.as_ref()), place, mistakes);
+    let token =
+        secret(("tokenFile", written.token_file.as_ref()), ("tokenEnv", written.token_env.as_ref()), *place, mistakes);
     Forgejo {
         endpoint: Endpoint {
             address: Address::Known(address(&written.url, mistakes)),
@@ -210,12 +211,12 @@ fn authorization(written: Option<&config::Authorization>, mistakes: &mut Mistake
             check_not_empty("user", &basic.user, mistakes);
             let file = ("passwordFile", basic.password_file.as_ref());
             let variable = ("passwordEnv", basic.password_env.as_ref());
-            let password = secret(file, variable, &basic.user.place, mistakes);
+            let password = secret(file, variable, basic.user.place, mistakes);
             Authorization::Basic { user: basic.user.value.clone(), password }
         }
         config::Authorization::Bearer(bearer) => {
             let file = ("tokenFile", bearer.token_file.as_ref());
-            Authorization::Bearer(secret(file, ("tokenEnv", bearer.token_env.as_ref()), &None, mistakes))
+            Authorization::Bearer(secret(file, ("tokenEnv", bearer.token_env.as_ref()), None, mistakes))
         }
     })
 }
@@ -224,7 +225,7 @@ fn authorization(written: Option<&config::Authorization>, mistakes: &mut Mistake
 fn secret(
     (file_key, file): (&str, Option<&Placed<PathBuf>>),
     (variable_key, variable): (&str, Option<&Placed<String>>),
-    beside: &Option<config::mistakes::Place>,
+    beside: Option<Place>,
     mistakes: &mut Mistakes,
 ) -> SecretPlace {
     match (file, variable) {
@@ -240,7 +241,7 @@ fn secret(
             SecretPlace::Variable(variable.value.clone())
         }
         (None, None) => {
-            mistakes.add(*beside, format!("missing key `{file_key}` or `{variable_key}`"));
+            mistakes.add(beside, format!("missing key `{file_key}` or `{variable_key}`"));
             SecretPlace::Variable(String::new())
         }
     }

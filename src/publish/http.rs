@@ -88,6 +88,13 @@ impl SendError {
         }
     }
 
+    /// The same, and what it means or asks for.
+    #[must_use]
+    pub fn hint(mut self, hint: &str) -> Self {
+        self.reason = format!("{}; {hint}", self.reason);
+        self
+    }
+
     /// The status of a refusal.
     pub fn status(&self) -> Option<StatusCode> {
         match self.kind {

@@ -102,7 +102,8 @@ fn proof(report: &Report) -> String {
     )
 }
 
-fn whose_fault(finding: &Finding) -> &'static str {
+/// Who must act, as a sentence without its full stop.
+pub fn whose_fault(finding: &Finding) -> &'static str {
     match finding.blame {
         Some(Blame::Backups) => "The backups are at fault",
         Some(Blame::Source) => "The production server is at fault; nothing is said about the backups",
@@ -113,7 +114,7 @@ fn whose_fault(finding: &Finding) -> &'static str {
 }
 
 /// What failed stands first, then what could not be found out, then what passed, then notes.
-fn ordered(findings: &[Finding]) -> Vec<&Finding> {
+pub fn ordered(findings: &[Finding]) -> Vec<&Finding> {
     let mut ordered: Vec<&Finding> = findings.iter().collect();
     ordered.sort_by_key(|finding| match (finding.outcome, finding.blame) {
         (Outcome::Failed, Some(Blame::Backups)) => 0,
@@ -232,7 +233,7 @@ const GREEN: &str = "32";
 const YELLOW: &str = "33";
 const PLAIN: &str = "0";
 
-fn verdict_color(verdict: Verdict) -> &'static str {
+pub(super) fn verdict_color(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => GREEN,
         Verdict::Fail => RED,
@@ -240,7 +241,7 @@ fn verdict_color(verdict: Verdict) -> &'static str {
     }
 }
 
-fn paint(word: &str, color: &str, enabled: bool) -> String {
+pub(super) fn paint(word: &str, color: &str, enabled: bool) -> String {
     if enabled { format!("\u{1b}[{color}m{word}\u{1b}[0m") } else { word.to_owned() }
 }
 

@@ -13,5 +13,6 @@ mod holder;
 pub mod reach;
 mod role;
 mod server;
+pub mod shrinkage;
 pub mod snapshot;
 mod tables;

@@ -8,8 +8,8 @@ use std::io::{BufRead, BufReader};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{installation, sandbox};
 use crate::source::{IN_TREE, PLUGIN};
+use crate::{installation, sandbox};
 
 const IDENTITY: &str = "system:serviceaccount:walproof:walproof";
 const READING: [&str; 3] = ["get", "list", "watch"];

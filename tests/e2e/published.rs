@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::drill_pod::Drill;
 use crate::forward::Forward;
 use crate::installation::{self, NAMESPACE};
+use crate::kubectl;
 use crate::source::IN_TREE;
 use crate::store::Missing;
-use crate::kubectl;
 
 const REPOSITORY: &str = "ops/dr-evidence";
 const COMES_BACK: Duration = Duration::from_mins(3);
@@ -42,9 +42,12 @@ fn a_night_that_nobody_could_be_told_of_is_told_by_the_next() {
     second.fails("wal.gap");
     assert!(!second.log.contains("is not told") && !second.log.contains("not pushed"), "{second}");
 
-    let metrics = kubectl::run(&["get", "--raw", "/api/v1/namespaces/monitoring/services/pushgateway:9091/proxy/metrics"]);
+    let metrics =
+        kubectl::run(&["get", "--raw", "/api/v1/namespaces/monitoring/services/pushgateway:9091/proxy/metrics"]);
     let value = |name: &str, with: &str| -> f64 {
-        let is_it = |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(with) && line.contains("command=\"drill\"");
+        let is_it = |line: &&str| {
+            line.starts_with(&format!("{name}{{")) && line.contains(with) && line.contains("command=\"drill\"")
+        };
         let line = metrics.lines().find(is_it).unwrap_or_else(|| panic!("no {name} with {with}\n{metrics}"));
         line.rsplit(' ').next().unwrap().parse().unwrap()
     };

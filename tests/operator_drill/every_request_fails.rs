@@ -4,8 +4,9 @@
 use tokio_util::sync::CancellationToken;
 use walproof::verdict::Verdict;
 
+use super::support::kubernetes::Api;
 use super::support::kubernetes::Fault;
-use super::trial::{Site, alone, asked, at_once, cluster, drill, drilled, left};
+use super::trial::{Site, alone, asked, at_once, cluster, drill, drilled, left, plugin_cluster};
 
 /// The requests without whose answer a drill may pass. All others decide something.
 const COSTS_NOTHING: &[&str] = &[
@@ -33,6 +34,10 @@ const COSTS_NOTHING: &[&str] = &[
     "delete /api/v1/namespaces/postgres-restore-test/pods/RUN-network",
     "delete /api/v1/namespaces/postgres-restore-test/secrets/RUN-store",
     "delete /api/v1/namespaces/postgres-restore-test/configmaps/RUN",
+    "delete /apis/batch/v1/namespaces/postgres-restore-test/jobs/RUN-app",
+    "get /apis/batch/v1/namespaces/postgres-restore-test/jobs/RUN-app",
+    "delete /apis/barmancloud.cnpg.io/v1/namespaces/postgres-restore-test/objectstores/RUN-store",
+    "get /apis/barmancloud.cnpg.io/v1/namespaces/postgres-restore-test/objectstores/RUN-store",
     // Words for the report.
     "list /api/v1/namespaces/postgres-restore-test/events",
     SWEEP,
@@ -47,13 +52,26 @@ fn nothing_is_left_and_no_answer_is_taken_for_granted() {
     // A drill that has to repeat something asks more.
     let requests = api.requests().len() + 3;
     let cases = (1..=requests).flat_map(|number| [(number, Fault::Refused), (number, Fault::AnswerLost)]);
-    let wrong = at_once(cases, |(number, fault)| failing(number, fault));
+    let wrong = at_once(cases, |(number, fault)| failing(cluster(3), number, fault));
     assert!(wrong.is_empty(), "{} of {requests} requests:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+#[test]
+fn nor_is_it_where_the_plugin_archives() {
+    let api = plugin_cluster(3);
+    alone(drilled(&api, &Site::get().plan()));
+    let requests = api.requests();
+    // All other requests are those of the sweep above.
+    let of_the_plugin = (1..=requests.len()).filter(|number| requests[number - 1].path.contains("/objectstores"));
+    let cases: Vec<_> =
+        of_the_plugin.flat_map(|number| [(number, Fault::Refused), (number, Fault::AnswerLost)]).collect();
+    assert!(cases.len() >= 6, "it is read, made and removed: {requests:?}");
+    let wrong = at_once(cases, |(number, fault)| failing(plugin_cluster(3), number, fault));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// What is wrong with a drill of which one request fails.
-async fn failing(number: usize, fault: Fault) -> Option<String> {
-    let api = cluster(3);
+async fn failing(api: Api, number: usize, fault: Fault) -> Option<String> {
     api.fail_at(number, fault);
     let report = drill(&api, &Site::get().plan(), &CancellationToken::new()).await;
     let left = left(&api);

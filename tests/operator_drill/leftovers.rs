@@ -1,7 +1,10 @@
 //! What killed drills leave, and who may remove it.
 
+use jiff::Timestamp;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
+use walproof::kubernetes::Kubernetes;
+use walproof::sandbox::{self, Swept};
 use walproof::verdict::Verdict;
 
 use super::support::kubernetes::{Api, Key, POD, RELEASE, SANDBOX, UNDER_WAY};
@@ -67,6 +70,22 @@ fn a_drill_killed_at_any_request_is_swept_by_the_next() {
         (!is_well).then(|| format!("{number}: {:?}, left {left:?}", report.verdict))
     });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sweeps_at_once_remove_everything_and_a_third_finds_nothing() {
+    let api = cluster(3);
+    killed(&api, creation_of_the_cluster().await).await;
+    next_night(&api);
+    let kubernetes = Kubernetes::with_client(api.client()).await.unwrap();
+    let (plan, now) = (Site::get().plan(), Timestamp::now());
+    let swept = async || sandbox::sweep(&plan.sandbox, Some(&kubernetes), now).await;
+    let (one, other) = tokio::join!(swept(), swept());
+    for swept in one.iter().chain(&other) {
+        assert!(matches!(swept, Swept::Removed(_)), "{swept:?}");
+    }
+    assert_eq!(left(&api), []);
+    assert_eq!(swept().await, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

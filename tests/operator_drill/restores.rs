@@ -6,7 +6,7 @@ use walproof::finding::{Blame, Code, Outcome};
 use walproof::verdict::Verdict;
 
 use super::support::kubernetes::{Ending, Restore};
-use super::trial::{Site, cluster, drilled, finding, left};
+use super::trial::{Site, cluster, drilled, finding, left, plugin_cluster};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_healthy_source_passes_and_leaves_nothing() {
@@ -16,8 +16,37 @@ async fn a_healthy_source_passes_and_leaves_nothing() {
     assert_eq!(report.left_behind, [""; 0]);
     assert_eq!(left(&api), []);
     assert_eq!(finding(&report, Code::NetworkEgressOpen).outcome, Outcome::Passed);
+    assert_eq!(finding(&report, Code::AppCheck).outcome, Outcome::Passed);
     let restore = report.restore.unwrap();
     assert!(restore.segments_replayed > 0, "the recovery's log was read: {restore:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_of_the_barman_cloud_plugin_passes_and_leaves_nothing() {
+    let api = plugin_cluster(1);
+    let report = drilled(&api, &Site::get().plan()).await;
+    assert_eq!(report.verdict, Verdict::Pass, "{report:#?}");
+    let made =
+        |asked: &super::support::kubernetes::Asked| asked.verb == "create" && asked.path.ends_with("/objectstores");
+    assert_eq!(
+        api.requests().iter().filter(|asked| made(asked)).count(),
+        1,
+        "the sandbox has an ObjectStore of its own"
+    );
+    assert_eq!(left(&api), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_that_fails_makes_the_drill_inconclusive() {
+    let api = cluster(1);
+    api.controllers(|controllers| {
+        controllers.endings.insert("-app".to_owned(), Ending { exit_code: 3, log: "a row is missing\n".to_owned() });
+    });
+    let report = drilled(&api, &Site::get().plan()).await;
+    assert_eq!(report.verdict, Verdict::Inconclusive, "{report:#?}");
+    let check = finding(&report, Code::AppCheck);
+    assert_eq!((check.outcome, check.observed.as_deref()), (Outcome::Failed, Some("exit code 3")));
+    assert_eq!(left(&api), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

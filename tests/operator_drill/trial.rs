@@ -16,6 +16,7 @@ use walproof::finding::{Code, Finding};
 use walproof::kubernetes::Kubernetes;
 use walproof::plan::{Archive, Plan, Secrets};
 use walproof::report::Report;
+use walproof::run::Run;
 use walproof::source::reach::Reach;
 
 use super::support::kubernetes::{Api, Ending, Key, RestoredServer, SANDBOX, SOURCE, Source};
@@ -42,7 +43,7 @@ impl Site {
             let archive = ArchiveCopy::copy_of(Prepared::get());
             let s3 = archive.serve();
             let files = tempfile::tempdir().unwrap();
-            let plan = plan(files.path(), &json!({}));
+            let plan = plan(files.path(), &json!({"app": {"image": "shop:1", "command": ["check"], "limit": "30s"}}));
             Self { _archive: archive, _files: files, s3, plan, permissions: permissions() }
         })
     }
@@ -56,6 +57,15 @@ impl Site {
 /// A cluster in which a drill passes: a healthy source, an operator that restores, a closed network, and the permissions
 /// of docs/kubernetes, enforced. `steps` is how far each story goes on whenever it is looked at.
 pub fn cluster(steps: usize) -> Api {
+    cluster_of(steps, Source::objects)
+}
+
+/// The same with a source that archives through the Barman Cloud plugin.
+pub fn plugin_cluster(steps: usize) -> Api {
+    cluster_of(steps, Source::plugin_objects)
+}
+
+fn cluster_of(steps: usize, objects: fn(&Source) -> Vec<Value>) -> Api {
     let (site, prepared, restored) = (Site::get(), Prepared::get(), RestoredServer::of_prepared());
     let server = restored.server();
     let source = Source {
@@ -68,7 +78,7 @@ pub fn cluster(steps: usize) -> Api {
         system_identifier: prepared.system_identifier,
     };
     let api = Api::new();
-    for object in source.objects() {
+    for object in objects(&source) {
         api.put(&object);
     }
     api.access(|access| {
@@ -90,7 +100,8 @@ pub async fn drill(api: &Api, plan: &Plan, cancel: &CancellationToken) -> Option
     let Archive::FromCluster(from) = &plan.archive else { panic!("{:?}", plan.archive) };
     let reach = Reach::through(from, kubernetes).await;
     let options = Options { baseline: Some(Prepared::get().baseline()), ..Options::default() };
-    Some(drill::run(plan, &reach, &options, &Arc::new(Progress::default()), cancel).await)
+    let drilled = drill::run(plan, &reach, &options, &Run::begin(), &Arc::new(Progress::default()), cancel).await;
+    Some(drilled.report)
 }
 
 /// One drill that nobody stops.

@@ -15,6 +15,8 @@ pub mod kubernetes;
 pub mod postgres;
 pub mod prepared;
 pub mod process;
+pub mod pushgateway;
+pub mod reports;
 pub mod s3;
 pub mod serving;
 pub mod walproof;

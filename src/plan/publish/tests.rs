@@ -9,7 +9,8 @@ sources:
 ";
 
 fn plan(rest: &str) -> Result<Plan, String> {
-    let config = Config::parse(&format!("{SOURCE}{rest}\n"), "walproof.yaml").map_err(|mistakes| mistakes.to_string())?;
+    let config =
+        Config::parse(&format!("{SOURCE}{rest}\n"), "walproof.yaml").map_err(|mistakes| mistakes.to_string())?;
     Plan::for_source(&config, None, Secrets::Read).map_err(|mistakes| mistakes.to_string())
 }
 
@@ -37,7 +38,8 @@ fn a_forgejo_is_told_of_every_drill_in_an_issue_of_its_own_unless_told_otherwise
 
 #[test]
 fn a_secret_that_is_missing_keeps_no_plan_from_being_made() {
-    let plan = plan("publish: {webhook: {urlFile: /nowhere/url, authorization: {bearer: {tokenFile: /nowhere/token}}}}");
+    let plan =
+        plan("publish: {webhook: {urlFile: /nowhere/url, authorization: {bearer: {tokenFile: /nowhere/token}}}}");
     let Endpoint { address: Address::Secret(place), .. } = plan.unwrap().publish.webhook.unwrap() else {
         panic!("the URL is a secret")
     };
@@ -48,7 +50,9 @@ fn a_secret_that_is_missing_keeps_no_plan_from_being_made() {
 fn a_secret_has_no_line_break_at_its_end_and_is_not_empty() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("token");
-    for (content, expected) in [("abc\n", Some("abc")), ("abc\r\n", Some("abc")), (" abc ", Some(" abc ")), ("\n", None)] {
+    for (content, expected) in
+        [("abc\n", Some("abc")), ("abc\r\n", Some("abc")), (" abc ", Some(" abc ")), ("\n", None)]
+    {
         std::fs::write(&file, content).unwrap();
         let read = SecretPlace::File(file.clone()).read();
         assert_eq!(read.as_ref().ok().map(secrecy::ExposeSecret::expose_secret), expected, "{content:?}");
@@ -60,12 +64,15 @@ fn every_mistake_is_named_with_its_place() {
     for (text, expected) in [
         ("history: {directory: \"\"}", "`directory` is empty"),
         ("history: {configMaps: {namespace: a/b}}", "`namespace`: `a/b` must be"),
-        ("publish: {pushgateway: {url: \"ftp://gateway\"}}", "4:32: `url` must begin with http:// or https://"),
+        ("publish: {pushgateway: {url: \"ftp://gateway\"}}", "4:30: `url` must begin with http:// or https://"),
         ("publish: {pushgateway: {url: \"gateway\"}}", "`url` is no URL"),
         ("publish: {pushgateway: {url: \"http://me:secret@gateway\"}}", "must not hold a user or password"),
         ("publish: {webhook: {}}", "`webhook` needs a `url` or a `urlFile`"),
         ("publish: {webhook: {url: \"http://a\", urlFile: /b}}", "exclude each other"),
-        ("publish: {webhook: {url: \"http://a\", authorization: {bearer: {}}}}", "missing key `tokenFile` or `tokenEnv`"),
+        (
+            "publish: {webhook: {url: \"http://a\", authorization: {bearer: {}}}}",
+            "missing key `tokenFile` or `tokenEnv`",
+        ),
         (
             "publish: {webhook: {url: \"http://a\", authorization: {basic: {user: \"\", passwordEnv: P}}}}",
             "`user` is empty",

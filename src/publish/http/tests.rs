@@ -22,7 +22,9 @@ async fn answering(statuses: &'static [u16]) -> MockServer {
     let asked = std::sync::atomic::AtomicUsize::new(0);
     let answer = move |_: &Request| {
         let number = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst).min(statuses.len() - 1);
-        ResponseTemplate::new(statuses[number]).insert_header("Retry-After", "0").set_body_string("{\"message\":\"so\"}")
+        ResponseTemplate::new(statuses[number])
+            .insert_header("Retry-After", "0")
+            .set_body_string("{\"message\":\"so\"}")
     };
     Mock::given(method("GET")).respond_with(answer).mount(&server).await;
     server
@@ -51,7 +53,11 @@ async fn a_token_does_not_follow_to_another_host() {
     let elsewhere = MockServer::start().await;
     let server = MockServer::start().await;
     let redirect = ResponseTemplate::new(307).insert_header("Location", elsewhere.uri().as_str());
-    Mock::given(path("/thing")).and(header("Authorization", "Bearer hunter2")).respond_with(redirect).mount(&server).await;
+    Mock::given(path("/thing"))
+        .and(header("Authorization", "Bearer hunter2"))
+        .respond_with(redirect)
+        .mount(&server)
+        .await;
     let error = get(&service(&server.uri()), Repeat::Safe).await.unwrap_err();
     assert_eq!(error.status(), Some(StatusCode::TEMPORARY_REDIRECT));
     assert!(elsewhere.received_requests().await.unwrap().is_empty());
@@ -78,10 +84,7 @@ async fn an_error_says_what_the_service_said_in_one_line_and_no_secret() {
         ("", "127.0.0.1 answered 404 Not Found"),
     ] {
         let server = MockServer::start().await;
-        Mock::given(method("GET"))
-            .respond_with(ResponseTemplate::new(404).set_body_string(body))
-            .mount(&server)
-            .await;
+        Mock::given(method("GET")).respond_with(ResponseTemplate::new(404).set_body_string(body)).mount(&server).await;
         let address = server.uri();
         let error = get(&service(&format!("{address}/secret-path")), Repeat::Safe).await.unwrap_err().to_string();
         let port = server.address().port();

@@ -24,8 +24,8 @@ use crate::archive::inventory::Backup;
 use crate::finding::{Blame, Code, Finding};
 use crate::plan::DirectSandbox;
 use crate::postgres::ConnectError;
-use crate::sandbox::KEPT_FOR;
 use crate::run::PREFIX;
+use crate::sandbox::KEPT_FOR;
 use server::Server;
 
 /// A Unix socket's path has at most 107 bytes (`sun_path`), and PostgreSQL appends `/.s.PGSQL.5432`.

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::sandbox::Swept;
 use crate::run::{PREFIX, is_run_id};
+use crate::sandbox::Swept;
 
 pub const LOCK: &str = "walproof.lock";
 pub const KEEP_UNTIL: &str = "keep-until";

@@ -91,7 +91,7 @@ impl Sandbox {
 
     /// Makes the object that owns all others, and says who runs the drill. A sandbox that is to be kept has no holder.
     pub async fn create_owner(&mut self) -> Result<(), Box<Finding>> {
-        let holder = if self.is_kept { None } else { sweep::holder(&self.kubernetes) };
+        let holder = if self.is_kept { None } else { kubernetes::holder::holder(&self.kubernetes) };
         let manifest = manifest::owner(&self.names, holder.as_deref());
         let made = self.make(&manifest).await?;
         self.owner = Some(OwnerReference {

@@ -2,22 +2,15 @@
 //! or held by a pod that is gone.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 
 use super::names::{EXPIRES_ANNOTATION, Names};
 use super::{Made, Sandbox, manifest};
 use crate::cnpg;
-use crate::kubernetes::{self, Kubernetes};
+use crate::kubernetes::{self, Kubernetes, holder};
 use crate::plan::CLOCK_SKEW;
 use crate::sandbox::Swept;
-
-/// Who holds a run, for the `holder` of its owner object: the pod it runs in; nothing outside of the cluster, where only
-/// the expiry tells.
-pub fn holder(kubernetes: &Kubernetes) -> Option<String> {
-    let pod = kubernetes.identity.pod.as_ref()?;
-    Some(format!("pod/{}/{}/{}", pod.namespace, pod.name, pod.uid))
-}
 
 /// Removes the leftovers of all sources; what a living run owns is not touched.
 pub async fn sweep(kubernetes: &Kubernetes, namespace: &str, now: Timestamp) -> Vec<Swept> {
@@ -34,7 +27,7 @@ pub async fn sweep(kubernetes: &Kubernetes, namespace: &str, now: Timestamp) -> 
         let expires = owner.metadata.annotations.as_ref().and_then(|all| all.get(EXPIRES_ANNOTATION)?.parse().ok());
         let is_expired = expires.is_some_and(|expires: Timestamp| expires + CLOCK_SKEW < now);
         let holder = owner.data.as_ref().and_then(|data| data.get("holder")).map_or("", String::as_str);
-        if !is_expired && !is_gone(kubernetes, holder).await {
+        if !is_expired && !holder::is_gone(kubernetes, holder).await {
             continue;
         }
         let names = Names::new(namespace, run, "", now);
@@ -58,24 +51,5 @@ impl Sandbox {
             made(manifest::job(), &names.app()),
         ];
         Self { made: everything, ..Self::new(kubernetes, names, false) }
-    }
-}
-
-/// True only when the holder is known to be gone; a holder that cannot be asked about may live.
-async fn is_gone(kubernetes: &Kubernetes, holder: &str) -> bool {
-    let parts: Vec<&str> = holder.split('/').collect();
-    match parts.as_slice() {
-        ["pod", namespace, name, uid] => {
-            let pods: Api<Pod> = Api::namespaced(kubernetes.client.clone(), namespace);
-            match kubernetes::get(&pods, "look for the pod of a former run", name).await {
-                Ok(None) => true,
-                Ok(Some(pod)) => {
-                    let has_ended = matches!(super::pod::phase(&pod), "Succeeded" | "Failed");
-                    has_ended || pod.metadata.uid.as_deref() != Some(uid)
-                }
-                Err(_) => false,
-            }
-        }
-        _ => false,
     }
 }

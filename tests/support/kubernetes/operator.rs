@@ -236,6 +236,7 @@ impl Controllers {
         let mut labels = template["metadata"]["labels"].clone();
         labels["batch.kubernetes.io/job-name"] = json!(key.name);
         labels["job-name"] = json!(key.name);
+        labels["batch.kubernetes.io/controller-uid"] = json!(uid_of(job));
         let owner = json!([{"apiVersion": "batch/v1", "kind": "Job", "name": key.name, "controller": true,
             "blockOwnerDeletion": true}]);
         let is_well = ending(&self.endings, &key.name).exit_code == 0;

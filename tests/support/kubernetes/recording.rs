@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A restore that succeeds, and its recovery log.
 pub const RESTORED: &str = include_str!("recordings/restored.json");
@@ -16,6 +16,7 @@ pub const PENDING: &str = include_str!("recordings/pending.json");
 /// A restore whose image does not exist.
 pub const IMAGE: &str = include_str!("recordings/image.json");
 
+const PLUGIN: &str = "barman-cloud.cloudnative-pg.io";
 const SOURCE: &str = include_str!("recordings/source.json");
 
 /// What differs between sources.
@@ -60,6 +61,45 @@ impl Source {
                 objects.push(object);
             }
         }
+        objects
+    }
+}
+
+impl Source {
+    /// The same objects where the Barman Cloud plugin archives, run by an operator that restores its archives.
+    pub fn plugin_objects(&self) -> Vec<Value> {
+        let mut objects = self.objects();
+        let store = objects
+            .iter_mut()
+            .find(|object| object["kind"] == "Cluster")
+            .map(|cluster| cluster["spec"]["backup"].take()["barmanObjectStore"].take())
+            .unwrap();
+        for object in &mut objects {
+            match object["kind"].as_str() {
+                Some("Cluster") => {
+                    object["spec"]["plugins"] = json!([{
+                        "name": PLUGIN,
+                        "isWALArchiver": true,
+                        "parameters": {"barmanObjectName": "plugin-store"},
+                    }]);
+                }
+                Some("Backup" | "ScheduledBackup") => {
+                    object["spec"]["method"] = json!("plugin");
+                    object["spec"]["pluginConfiguration"] = json!({"name": PLUGIN});
+                    if object["status"]["method"].is_string() {
+                        object["status"]["method"] = json!("plugin");
+                    }
+                }
+                Some("Pod") => object["metadata"]["annotations"]["cnpg.io/operatorVersion"] = json!("1.30.0"),
+                _ => {}
+            }
+        }
+        objects.push(json!({
+            "apiVersion": "barmancloud.cnpg.io/v1",
+            "kind": "ObjectStore",
+            "metadata": {"name": "plugin-store", "namespace": "postgres"},
+            "spec": {"configuration": store},
+        }));
         objects
     }
 }
