@@ -23,8 +23,9 @@ lint: ## Formatting, and clippy with warnings denied
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --test e2e --test forgejo_real -- -D warnings
 
-chart: ## The Helm chart and the Dockerfile: lint, schema, every case rendered and looked at
+chart: setup ## The Helm chart, its alerts and dashboard, the Dockerfile: lint, schema, every case rendered and looked at
 	@scripts/chart
+	@scripts/alerts
 
 bench: setup ## Measure speed and memory in a release build
 	cargo build --locked --release --bin walproof --example bench

@@ -145,8 +145,8 @@ fn say(text: &str) {
 fn show(walproof: &Walproof, arguments: &[&str], expected: i32, kept_as: Option<&PathBuf>) -> Outcome {
     let here = format!("{}/", support::repository().display());
     let (command, rest) = arguments.split_first().unwrap();
-    let rest: String = rest.iter().map(|argument| format!(" {}", argument.replace(&here, ""))).collect();
-    println!("$ walproof {command} --config .demo/walproof.yaml{rest}");
+    let rest: Vec<String> = rest.iter().map(|argument| argument.replace(&here, "")).collect();
+    println!("$ walproof {command} --config .demo/walproof.yaml {}", rest.join(" "));
     let outcome = walproof.run(arguments);
     for line in outcome.stdout.lines() {
         println!("    {line}");

@@ -6,6 +6,7 @@ mod runs;
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use clap::Parser;
 
@@ -42,9 +43,18 @@ Exit codes of check and drill:
   0 PASS   1 FAIL: the backups are at fault   2 INCONCLUSIVE: could not find out
   3 PASS, but something was left behind   64 wrong usage or configuration   70 a bug";
 
+/// With the commit, where whoever built it said which.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let commit = option_env!("WALPROOF_COMMIT").filter(|commit| !commit.is_empty());
+    commit.map_or_else(
+        || env!("CARGO_PKG_VERSION").to_owned(),
+        |commit| format!("{} ({commit})", env!("CARGO_PKG_VERSION")),
+    )
+});
+
 /// Proves that a PostgreSQL database comes back from its barman-cloud archive.
 #[derive(Debug, Parser)]
-#[command(name = "walproof", version, after_help = EXAMPLES)]
+#[command(name = "walproof", version = VERSION.as_str(), after_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -85,8 +95,8 @@ fn fail(error: &Error, not_done: u8) -> u8 {
 
 async fn run(command: Command) -> Result<u8, Error> {
     match command {
-        Command::Check { source, depth, history, output, metrics } => {
-            runs::check(&source, depth, &history, &output, &metrics).await
+        Command::Check { source, depth, without_source, history, output, metrics } => {
+            runs::check(&source, depth, !without_source, &history, &output, &metrics).await
         }
         Command::Baseline { source, output_file, always_write } => {
             runs::baseline(&source, output_file.as_deref(), always_write).await

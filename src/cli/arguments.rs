@@ -1,6 +1,6 @@
 //! What can be asked on the command line.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -21,6 +21,9 @@ pub enum Command {
         /// How much of the archive is listed.
         #[arg(long, value_enum, default_value = "full")]
         depth: DepthArg,
+        /// Do not ask the source's database, which the configuration's `connection` names: this identity has no way in.
+        #[arg(long)]
+        without_source: bool,
         #[command(flatten)]
         history: HistoryArgs,
         #[command(flatten)]
@@ -211,12 +214,12 @@ impl SourceArgs {
         plan.map_err(|mistakes| wrong(&self.config, mistakes))
     }
 
-    /// A drill that is given its baseline does not ask the source, and needs no secret of its.
-    pub fn plan_of_drill(&self, baseline: Option<&Path>) -> Result<Plan, Error> {
-        match baseline {
-            None => self.plan(Secrets::Read),
-            Some(_) => Ok(Plan { connection: None, ..self.plan(Secrets::OfArchive)? }),
+    /// The plan of a run that asks the source's database, or of one that does not and needs no secret of its.
+    pub fn plan_asking(&self, asks_source: bool) -> Result<Plan, Error> {
+        if asks_source {
+            return self.plan(Secrets::Read);
         }
+        Ok(Plan { connection: None, ..self.plan(Secrets::OfArchive)? })
     }
 }
 

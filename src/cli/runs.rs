@@ -12,7 +12,8 @@ use super::{EXIT_OK, fail, not_done, print};
 use crate::archive::inventory::Depth;
 use crate::drill::progress::Progress;
 use crate::drill::{self, Drilled, preview};
-use crate::error::{Error, Reason};
+use crate::error::{Error, Reason, chain};
+use crate::finding::{Blame, Code, Finding};
 use crate::kubernetes::Kubernetes;
 use crate::plan::{Plan, Sandbox, Secrets};
 use crate::publish::Publisher;
@@ -28,11 +29,12 @@ use crate::{check, telemetry, whole_file};
 pub async fn check(
     source: &SourceArgs,
     depth: DepthArg,
+    asks_source: bool,
     history: &HistoryArgs,
     output: &OutputArgs,
     metrics: &MetricsArgs,
 ) -> Result<u8, Error> {
-    let mut plan = source.plan(Secrets::Read)?;
+    let mut plan = source.plan_asking(asks_source)?;
     history.apply(&mut plan);
     let reach = Reach::of(&plan, source.impersonated()).await?;
     let depth = match depth {
@@ -51,7 +53,10 @@ pub async fn check(
 
 /// Prints what a drill would do and make.
 pub async fn preview(source: &SourceArgs, baseline: Option<&Path>) -> Result<u8, Error> {
-    let plan = source.plan_of_drill(baseline)?;
+    let mut plan = source.plan(Secrets::OfArchive)?;
+    if baseline.is_some() {
+        plan.connection = None;
+    }
     let reach = Reach::of(&plan, source.impersonated()).await?;
     let text = preview::preview(&plan, &reach, baseline).await;
     print(&text.map_err(|finding| not_done("plan the drill", &finding))?)?;
@@ -66,7 +71,7 @@ pub async fn drill(
     output: &OutputArgs,
     metrics: &MetricsArgs,
 ) -> Result<u8, Error> {
-    let mut plan = source.plan_of_drill(options.baseline.as_deref())?;
+    let mut plan = source.plan_asking(options.baseline.is_none())?;
     history.apply(&mut plan);
     let reach = Reach::of(&plan, source.impersonated()).await?;
     let cancel = telemetry::cancel_on_signal().map_err(|error| Error::new("watch for signals").because(error))?;
@@ -111,14 +116,17 @@ fn deliver(report: &Report, output: &OutputArgs) -> Result<u8, Error> {
 
 /// Reads the source and writes the document.
 pub async fn baseline(source: &SourceArgs, output_file: Option<&Path>, always_write: bool) -> Result<u8, Error> {
-    let plan = source.plan(Secrets::OfConnection)?;
-    let document = match capture::capture(&plan).await {
-        Ok(baseline) => baseline.json(),
-        Err(finding) if always_write => {
-            tracing::error!("{}", not_done("read the baseline", &finding).render());
-            NotCaptured::new(&plan.source, *finding).json()
+    let document = match source.plan(Secrets::OfConnection) {
+        Ok(plan) => captured(&plan, always_write).await?,
+        Err(error) if always_write => {
+            // Where nothing but a secret is missing, the drill says so.
+            let plan = source.plan(Secrets::LeaveUnread)?;
+            tracing::error!("{}", error.render());
+            let finding = Finding::failed(Code::BaselineNotCaptured, Blame::Environment, "a secret of the source is missing");
+            let finding = finding.observed(chain(&error)).hint("do the Secret and its key exist where the job runs?");
+            NotCaptured::new(&plan.source, finding).json()
         }
-        Err(finding) => return Err(not_done("read the baseline", &finding)),
+        Err(error) => return Err(error),
     };
     match output_file {
         Some(file) => whole_file::write(file, &document)
@@ -126,6 +134,18 @@ pub async fn baseline(source: &SourceArgs, output_file: Option<&Path>, always_wr
         None => print(&document)?,
     }
     Ok(EXIT_OK)
+}
+
+/// The document: a baseline, or why there is none.
+async fn captured(plan: &Plan, always_write: bool) -> Result<String, Error> {
+    match capture::capture(plan).await {
+        Ok(baseline) => Ok(baseline.json()),
+        Err(finding) if always_write => {
+            tracing::error!("{}", not_done("read the baseline", &finding).render());
+            Ok(NotCaptured::new(&plan.source, *finding).json())
+        }
+        Err(finding) => Err(not_done("read the baseline", &finding)),
+    }
 }
 
 pub async fn sweep(source: &SourceArgs) -> Result<u8, Error> {
