@@ -86,9 +86,20 @@ class Shipped(unittest.TestCase):
         rules = {"enabled": True, "additionalLabels": {"release": "p"}, "excludeRules": ["LeftOut", "AlsoLeftOut"]}
         (each,) = Rendered(minimal(prometheusRule=rules), path=place).of("PrometheusRule")
         self.assertEqual(each["metadata"]["labels"]["release"], "p")
-        kept = [rule for group in each["spec"]["groups"] for rule in group["rules"]]
+        *kept, configured = each["spec"]["groups"]
+        kept = [rule for group in kept for rule in group["rules"]]
         wanted = [rule for group in yaml.safe_load(RULES)["groups"] for rule in group["rules"]]
         self.assertEqual(kept, [wanted[0], wanted[3]])
+        self.assertEqual({rule["labels"]["command"] for rule in configured["rules"]}, {"check", "drill"})
+
+    def test_a_command_that_is_suspended_is_not_missed(self):
+        place = with_files({"rules/walproof.yaml": RULES})
+        values = minimal(prometheusRule={"enabled": True}, check={"suspend": True})
+        (each,) = Rendered(values, path=place).of("PrometheusRule")
+        configured = each["spec"]["groups"][-1]["rules"]
+        self.assertEqual([rule["labels"] for rule in configured], [
+            {"command": "drill", "cluster_namespace": "postgres", "cluster_name": "pal-e-postgres"},
+        ])
 
     def test_without_rules_and_dashboards_nothing_is_made_of_them(self):
         release = Rendered(minimal(prometheusRule={"enabled": True}, dashboard={"enabled": True}), path=with_files({}))
