@@ -122,7 +122,8 @@ pub async fn baseline(source: &SourceArgs, output_file: Option<&Path>, always_wr
             // Where nothing but a secret is missing, the drill says so.
             let plan = source.plan(Secrets::LeaveUnread)?;
             tracing::error!("{}", error.render());
-            let finding = Finding::failed(Code::BaselineNotCaptured, Blame::Environment, "a secret of the source is missing");
+            let finding =
+                Finding::failed(Code::BaselineNotCaptured, Blame::Environment, "a secret of the source is missing");
             let finding = finding.observed(chain(&error)).hint("do the Secret and its key exist where the job runs?");
             NotCaptured::new(&plan.source, finding).json()
         }

@@ -99,6 +99,30 @@ fn a_missing_baseline_is_no_pass() {
 }
 
 #[test]
+fn a_source_that_cannot_be_read_is_said_by_the_drill_that_was_to_compare_with_it() {
+    let connection = |password_file: &str| json!({"host": "127.0.0.1", "port": 1, "user": "walproof", "passwordFile": password_file, "tls": "disable"});
+    let directory = tempfile::tempdir().unwrap();
+    let password = directory.path().join("password");
+    std::fs::write(&password, "hunter2").unwrap();
+    for (password_file, code, expected) in [
+        ("/nowhere/password", "baseline.not_captured", "/nowhere/password cannot be read"),
+        (password.to_str().unwrap(), "source.unreachable", "127.0.0.1"),
+    ] {
+        let trial = Trial::new().set("/sources/0/connection", connection(password_file));
+        let document = directory.path().join("baseline.json");
+        let arguments = ["baseline", "--always-write", "--output-file", document.to_str().unwrap()];
+        let written = trial.walproof.run(&arguments);
+        assert_eq!(written.exit_code, 0, "{written}");
+
+        let drill = Trial { walproof: trial.walproof.baseline(&document), ..trial }.drill();
+
+        assert_eq!(drill.exit_code, 2, "{drill}");
+        let finding = drill.finding(code, "failed").to_string();
+        assert!(finding.contains(expected) && !finding.contains("hunter2"), "{finding}");
+    }
+}
+
+#[test]
 fn every_mistake_in_the_configuration_is_told_at_once() {
     let trial = Trial::new().set("/sources/0/colour", json!("blue")).set("/limits/drill", json!("soon"));
     for command in ["check", "drill", "sweep"] {
