@@ -104,7 +104,7 @@ fn blocks(addresses: &[String]) -> String {
 
 /// Where a service leads: its addresses and first port.
 #[track_caller]
-fn endpoints(namespace: &str, service: &str) -> (Vec<String>, u64) {
+pub fn endpoints(namespace: &str, service: &str) -> (Vec<String>, u64) {
     let selector = format!("kubernetes.io/service-name={service}");
     let slices = kubectl::list(&["endpointslices", "--namespace", namespace, "--selector", &selector]);
     let endpoints = slices.iter().flat_map(|slice| slice["endpoints"].as_array().unwrap());

@@ -15,6 +15,7 @@ mod kubectl;
 #[path = "../support/process.rs"]
 #[allow(dead_code, reason = "each test binary uses its own part")]
 mod process;
+mod release;
 mod sandbox;
 mod source;
 mod store;
@@ -23,6 +24,7 @@ mod app_check;
 mod audit_log;
 mod baseline_unread;
 mod busy_source;
+mod chart;
 mod idle_source;
 mod killed;
 mod outside;

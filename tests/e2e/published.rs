@@ -84,7 +84,7 @@ fn drill() -> Drill {
 }
 
 /// The comments of the drill's tracking issue, in order.
-fn comments(token: &str) -> Vec<String> {
+pub fn comments(token: &str) -> Vec<String> {
     let forward = Forward::begin("forgejo", "service/forgejo", 3000);
     let base = format!("http://127.0.0.1:{}/api/v1/repos/{REPOSITORY}", forward.port);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
