@@ -215,10 +215,23 @@ fn every_configuration_on_a_page_is_valid() {
         let text = read(page);
         let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
         let examples: Vec<&str> =
-            blocks.filter(|block| block.lines().any(|line| line.starts_with("sources:"))).collect();
+            blocks.filter(|block| block.contains("sources:\n- ") && !block.contains("\nconfig:")).collect();
         assert_eq!(examples.len(), expected, "{page}");
         examples.into_iter().for_each(assert_valid);
     }
+}
+
+#[test]
+fn the_least_values_of_the_chart_are_the_same_on_both_pages() {
+    let values = |page: &str| {
+        let text = read(page);
+        let blocks: Vec<String> = text.split("```yaml\n").skip(1).map(str::to_owned).collect();
+        let block = blocks.into_iter().find(|block| block.contains("existingSecret: walproof-postgres"));
+        let block = block.unwrap_or_else(|| panic!("{page} has values"));
+        let block = block.split("```").next().unwrap_or_default().trim_start_matches("# values.yaml\n").to_owned();
+        block
+    };
+    assert_eq!(values("README.md"), values("docs/install.md"));
 }
 
 #[test]

@@ -9,9 +9,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::source::{IN_TREE, PLUGIN};
-use crate::{installation, sandbox};
+use crate::{installation, release, sandbox};
 
-const IDENTITY: &str = "system:serviceaccount:walproof:walproof";
+/// Of the manifests, and of the chart's release.
+const IDENTITIES: [&str; 2] =
+    ["system:serviceaccount:walproof:walproof", "system:serviceaccount:walproof-chart:walproof-chart"];
 const READING: [&str; 3] = ["get", "list", "watch"];
 /// A get on them does more than read.
 const DOORS: [&str; 4] = ["exec", "attach", "portforward", "proxy"];
@@ -25,11 +27,16 @@ fn the_drill_s_identity_wrote_nowhere_but_in_the_sandbox_s_namespace() {
     let file = File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let lines = BufReader::new(file).lines().map(Result::unwrap);
     // Most lines are other identities', and parsing them takes longest.
-    let events = lines.filter(|line| line.contains(IDENTITY)).map(|line| serde_json::from_str::<Value>(&line).unwrap());
+    let events = lines
+        .filter(|line| IDENTITIES.iter().any(|identity| line.contains(identity)))
+        .map(|line| serde_json::from_str::<Value>(&line).unwrap());
     let own: Vec<Value> = events.filter(|event| is_own(event) && is_since(event, since)).collect();
-    assert!(!own.is_empty(), "{path} has no line of {IDENTITY} since {since}: the log or the identity is not the one");
+    assert!(
+        !own.is_empty(),
+        "{path} has no line of {IDENTITIES:?} since {since}: the log or the identity is not the one"
+    );
     let read = own.iter().any(|event| namespace(event) == IN_TREE.namespace);
-    assert!(read, "{path} has no line of {IDENTITY} in the source's namespace: that cannot be all");
+    assert!(read, "{path} has no line of {IDENTITIES:?} in the source's namespace: that cannot be all");
 
     let forbidden: Vec<String> = own.iter().filter(|event| !is_allowed(event)).map(shown).collect();
     assert_eq!(forbidden, Vec::<String>::new());
@@ -42,7 +49,8 @@ fn variable(name: &str, meaning: &str) -> String {
 
 /// By its own token, or by somebody who impersonates it.
 fn is_own(event: &Value) -> bool {
-    event["user"]["username"] == IDENTITY || event["impersonatedUser"]["username"] == IDENTITY
+    let users = [&event["user"]["username"], &event["impersonatedUser"]["username"]];
+    users.iter().any(|user| IDENTITIES.iter().any(|identity| **user == *identity))
 }
 
 fn is_since(event: &Value, since: Timestamp) -> bool {
@@ -56,9 +64,9 @@ fn is_allowed(event: &Value) -> bool {
     let verb = event["verb"].as_str().unwrap_or_default();
     let is_reading = READING.contains(&verb) && !DOORS.contains(&reference["subresource"].as_str().unwrap_or_default());
     match namespace(event) {
-        sandbox::NAMESPACE => true,
+        sandbox::NAMESPACE | release::SANDBOX => true,
         source if [IN_TREE.namespace, PLUGIN.namespace].contains(&source) => is_reading,
-        installation::NAMESPACE if resource == "configmaps" && verb == "update" => {
+        installation::NAMESPACE | release::NAMESPACE if resource == "configmaps" && verb == "update" => {
             reference["name"].as_str().unwrap_or_default().starts_with("walproof-history-")
         }
         _ => is_reading || (verb == "create" && QUESTIONS.contains(&resource)),
