@@ -228,8 +228,7 @@ fn the_least_values_of_the_chart_are_the_same_on_both_pages() {
         let blocks: Vec<String> = text.split("```yaml\n").skip(1).map(str::to_owned).collect();
         let block = blocks.into_iter().find(|block| block.contains("existingSecret: walproof-postgres"));
         let block = block.unwrap_or_else(|| panic!("{page} has values"));
-        let block = block.split("```").next().unwrap_or_default().trim_start_matches("# values.yaml\n").to_owned();
-        block
+        block.split("```").next().unwrap_or_default().trim_start_matches("# values.yaml\n").to_owned()
     };
     assert_eq!(values("README.md"), values("docs/install.md"));
 }
