@@ -90,6 +90,9 @@ pub struct Ending {
     /// The comment that tells of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment_url: Option<String>,
+    /// Until then a run that is under way is telling, and others leave it to that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_until: Option<Timestamp>,
     /// Who has not been told of it yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undelivered: Vec<Channel>,

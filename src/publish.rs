@@ -5,10 +5,12 @@ pub mod forgejo;
 pub mod http;
 pub mod markdown;
 pub mod metrics;
+mod push;
 pub mod pushgateway;
 pub mod webhook;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,15 +23,23 @@ use crate::kubernetes::Kubernetes;
 use crate::plan::{self, Plan, signed};
 use crate::report::Report;
 use crate::run::Run;
-use crate::verdict::{Subject, Verdict};
+use crate::verdict::Subject;
 use http::{SendError, Service};
-use metrics::Series;
-use pushgateway::Group;
+use metrics::MetricsFile;
 
 /// A check ends long before this.
 const CHECK_LIMIT: SignedDuration = SignedDuration::from_hours(1);
 /// For sweep, tear-down and telling, beside a drill's own limit.
 const MARGIN: SignedDuration = SignedDuration::from_mins(30);
+
+/// How long the metrics may take that say no more than that a run has begun.
+const SIGN_LIMIT: Duration = Duration::from_secs(20);
+/// How long a history that does not answer is given, time after time, until the ending of a run is lost.
+const HISTORY_WAITS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(30)];
+/// How long nobody else tells what a run has taken on; it does not take so long, unless it was killed.
+const CLAIM: SignedDuration = SignedDuration::from_mins(15);
+/// How long one service is told of former runs before it is told of this one.
+const FORMER_LIMIT: Duration = Duration::from_mins(2);
 
 /// Whom one run tells, and what former ones left to it.
 pub struct Publisher<'a> {
@@ -41,6 +51,8 @@ pub struct Publisher<'a> {
     history: Option<History>,
     /// Keeps others from taking this run for a killed one.
     running: Option<Running>,
+    /// For `node_exporter`, beside the Pushgateway.
+    metrics_file: Option<&'a MetricsFile>,
     /// What this run's report says of the history.
     pub findings: Vec<Finding>,
 }
@@ -56,15 +68,27 @@ impl<'a> Publisher<'a> {
         archive: &str,
         kubernetes: Option<&Kubernetes>,
         impersonated: Option<&str>,
+        metrics_file: Option<&'a MetricsFile>,
     ) -> Self {
-        let mut publisher =
-            Self { plan, command, run: run.clone(), store: None, history: None, running: None, findings: Vec::new() };
+        let mut publisher = Self {
+            plan,
+            command,
+            run: run.clone(),
+            store: None,
+            history: None,
+            running: None,
+            metrics_file,
+            findings: Vec::new(),
+        };
         if let Some(place) = &plan.history
             && let Err(finding) = publisher.write_down(place, archive, kubernetes, impersonated).await
         {
             publisher.findings.push(*finding);
         }
-        publisher.push(None).await;
+        // A sign of life, which the run does not wait long for.
+        if tokio::time::timeout(SIGN_LIMIT, publisher.push(None, false)).await.is_err() {
+            tracing::error!("that a run has begun was not pushed within {SIGN_LIMIT:?}");
+        }
         publisher
     }
 
@@ -88,7 +112,9 @@ impl<'a> Publisher<'a> {
         };
         let kubernetes = kubernetes.or(connected.as_ref());
         let unreadable = |error: HistoryError| Box::new(error.finding());
+        // Kept also where the beginning cannot be written: the ending may be.
         let store = Store::open(&self.plan.source, place, kubernetes).map_err(unreadable)?;
+        let store = self.store.insert(store).clone();
         let limit = match self.command {
             Subject::Drill => signed(self.plan.limits.drill),
             Subject::Check => CHECK_LIMIT,
@@ -110,7 +136,6 @@ impl<'a> Publisher<'a> {
         self.findings.extend(note_of_killed(&begun.closed));
         self.running = Some(begun.running);
         self.history = Some(begun.history);
-        self.store = Some(store);
         Ok(())
     }
 
@@ -124,54 +149,100 @@ impl<'a> Publisher<'a> {
     /// the history where there is one. `rows` are those of tonight's baseline by table.
     pub async fn end(&mut self, report: &Report, rows: &BTreeMap<String, u64>) {
         let channels = self.channels();
-        let is_recorded = self.record(|history| history.finish(report, rows, &channels)).await;
+        let claimed = self.finish(report, rows, &channels).await;
         self.running = None;
-        self.push(Some(report)).await;
-        let waiting = self.undelivered();
-        self.tell(report, is_recorded).await;
-        if self.undelivered() != waiting {
-            self.push(Some(report)).await;
+        let is_recorded = claimed.is_some();
+        self.push(Some(report), is_recorded).await;
+        let waiting = self.waiting();
+        let claimed = claimed.unwrap_or_default();
+        for channel in channels {
+            self.tell(channel, report, &claimed).await;
+        }
+        if is_recorded {
+            self.record(|history| history.release(&claimed)).await;
+        }
+        if self.waiting() != waiting {
+            self.push(Some(report), false).await;
         }
     }
 
-    /// Changes the history where there is one; true when it is written. A change that is not is logged.
-    async fn record(&mut self, change: impl Fn(&mut History)) -> bool {
-        let Some(store) = &self.store else { return false };
-        match store.update(change).await {
-            Ok((history, ())) => {
+    /// Writes how the run ended, and takes on to tell what waits: the runs' ids, None where nothing could be written. A
+    /// history that does not answer is asked again, since without an ending this run would count as killed.
+    async fn finish(
+        &mut self,
+        report: &Report,
+        rows: &BTreeMap<String, u64>,
+        channels: &[Channel],
+    ) -> Option<Vec<String>> {
+        let mut waits = HISTORY_WAITS.into_iter();
+        loop {
+            let now = Timestamp::now();
+            let claimed = self.record(|history| {
+                history.finish(report, rows, channels);
+                history.owe_only(channels);
+                history.claim(now, now + CLAIM)
+            });
+            if let Some(claimed) = claimed.await {
+                return Some(claimed);
+            }
+            self.store.as_ref()?;
+            tokio::time::sleep(waits.next()?).await;
+        }
+    }
+
+    /// Changes the history, and gives what the change gave; None where there is none, or it is not written, which is logged.
+    async fn record<T>(&mut self, change: impl Fn(&mut History) -> T) -> Option<T> {
+        match self.store.as_ref()?.update(change).await {
+            Ok((history, value)) => {
                 self.history = Some(history);
-                true
+                Some(value)
             }
             Err(error) => {
                 tracing::error!("the history is not written: {}", chain(&error));
-                false
+                None
             }
         }
     }
 
-    /// Delivers everything that waits, the oldest first. A service that cannot be used is not asked again.
-    async fn tell(&mut self, report: &Report, is_recorded: bool) {
-        let waiting: Vec<(Report, Vec<Channel>)> = match &self.history {
-            Some(history) if is_recorded => {
-                let owed = |run: &PastRun| run.ending.iter().flat_map(|ending| ending.undelivered.clone()).collect();
-                history.undelivered().map(|(run, report)| (report.clone(), owed(run))).collect()
-            }
-            _ => vec![(report.clone(), self.channels())],
+    /// Tells one service of the claimed runs, the oldest first, and of this one, which does not wait for long.
+    async fn tell(&mut self, channel: Channel, report: &Report, claimed: &[String]) {
+        let owed = |run: &PastRun| {
+            let is_owed = run.ending.as_ref().is_some_and(|ending| ending.undelivered.contains(&channel));
+            is_owed && run.run_id != report.run_id && claimed.contains(&run.run_id)
         };
-        for channel in self.channels() {
-            for (report, _) in waiting.iter().filter(|(_, channels)| channels.contains(&channel)) {
-                match self.deliver(channel, report).await {
-                    Ok(url) => {
-                        self.record(|history| history.delivered(&report.run_id, channel, url.as_deref())).await;
-                    }
-                    Err(error) => {
-                        let kept = if is_recorded { "the next run tells it" } else { "without a history it is lost" };
-                        tracing::error!("run {} is not told: {}; {kept}", report.run_id, chain(&error));
-                        if !error.is_about_this_report() {
-                            break;
-                        }
-                    }
+        let waiting = self.history.iter().flat_map(History::undelivered).filter(|(run, _)| owed(run));
+        let waiting: Vec<Report> = waiting.map(|(_, report)| report.clone()).collect();
+        let former = async {
+            for report in &waiting {
+                if !self.tell_of(channel, report).await {
+                    return false;
                 }
+            }
+            true
+        };
+        let former = tokio::time::timeout(FORMER_LIMIT, former).await;
+        if former.is_err() {
+            tracing::warn!("former runs are told of no longer than {FORMER_LIMIT:?}; the next run goes on");
+        }
+        if former.unwrap_or(true) {
+            self.tell_of(channel, report).await;
+        }
+    }
+
+    /// Tells one service of one run. False where it cannot be used at all.
+    async fn tell_of(&mut self, channel: Channel, report: &Report) -> bool {
+        match self.deliver(channel, report).await {
+            Ok(url) => {
+                self.record(|history| history.delivered(&report.run_id, channel, url.as_deref())).await;
+                true
+            }
+            Err(error) => {
+                let kept = match self.history {
+                    Some(_) => "the next run tells it",
+                    None => "without a history it is lost",
+                };
+                tracing::error!("run {} is not told: {}; {kept}", report.run_id, chain(&error));
+                error.is_about_this_report()
             }
         }
     }
@@ -197,64 +268,8 @@ impl<'a> Publisher<'a> {
         channels.into_iter().flatten().collect()
     }
 
-    /// How many deliveries wait for the next run.
-    fn undelivered(&self) -> u64 {
-        let runs = self.history.iter().flat_map(History::undelivered);
-        runs.filter_map(|(run, _)| run.ending.as_ref()).map(|ending| ending.undelivered.len() as u64).sum()
-    }
-
-    /// The metrics of this run in Prometheus' text format.
-    pub fn metrics(&self, report: &Report) -> String {
-        metrics::text(&self.series(self.command, Some(report)))
-    }
-
-    /// Pushes the metrics of this run's command; and with those of a check the last drill's again, which a Pushgateway that
-    /// was restarted has lost.
-    async fn push(&self, report: Option<&Report>) {
-        let Some(endpoint) = &self.plan.publish.pushgateway else { return };
-        let service = match Service::new(endpoint) {
-            Ok(service) => service,
-            Err(error) => return tracing::error!("the metrics are not pushed: {}", chain(&error)),
-        };
-        let mut commands = vec![self.command];
-        if self.command == Subject::Check
-            && self.history.as_ref().is_some_and(|h| h.latest_report(Subject::Drill).is_some())
-        {
-            commands.push(Subject::Drill);
-        }
-        for command in commands {
-            let report = report.filter(|_| command == self.command);
-            let series = self.series(command, report);
-            let group = Group { command, namespace: self.plan.namespace.as_deref(), source: &self.plan.source };
-            let text = metrics::text(&series);
-            // Without a history the last success is only in the Pushgateway, and must stay there.
-            let pushed = match (&self.history, series.last_success_at) {
-                (None, None) => pushgateway::update(&service, &group, &text).await,
-                _ => pushgateway::replace(&service, &group, &text).await,
-            };
-            if let Err(error) = pushed {
-                tracing::error!("the metrics are not pushed: {}; the next run's push replaces them", chain(&error));
-                return;
-            }
-        }
-    }
-
-    /// What is known of a command: from `report`, else from the history.
-    fn series<'s>(&'s self, command: Subject, report: Option<&'s Report>) -> Series<'s> {
-        let history = self.history.as_ref();
-        let newest = history.and_then(|history| history.runs.iter().rev().find(|run| run.command == command));
-        let last_success = history.and_then(|history| history.last_success(command));
-        let passed_now = report.filter(|report| report.verdict == Verdict::Pass).map(|report| report.finished_at);
-        Series {
-            source: &self.plan.source,
-            namespace: self.plan.namespace.as_deref(),
-            command,
-            report: report.or_else(|| history?.latest_report(command)),
-            last_started_at: newest.map_or(self.run.started_at, |run| run.started_at),
-            last_success_at: passed_now.or_else(|| last_success.map(|(_, ending)| ending.finished_at)),
-            count: history.map(|history| history.count(command)),
-            undelivered: self.undelivered(),
-            objectives: &self.plan.objectives,
-        }
+    /// How many runs somebody has not been told of yet; None where that is not known.
+    fn waiting(&self) -> Option<u64> {
+        Some(self.history.as_ref()?.undelivered().count() as u64)
     }
 }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use told::drill;
+use walproof::finding::{Code, Finding};
 use walproof::plan::{Comment, Forgejo, Issue as Which};
 use walproof::publish::forgejo::deliver;
 use walproof::publish::http::SendErrorKind;
@@ -65,6 +66,21 @@ async fn trouble_opens_the_issue_and_a_pass_closes_it() {
         assert_eq!(issue.comments.last().unwrap().assets, [format!("walproof-night-{night}.json")]);
         assert_eq!((state_now.issues.len(), issue.comments.len()), (1, night as usize));
     }
+}
+
+#[tokio::test]
+async fn a_run_that_was_taken_for_killed_and_ends_after_all_has_a_comment_of_its_own() {
+    let (fake, server) = fake::Forgejo::start().await;
+    let (forgejo, _token) = told_to(&server.uri());
+    let mut killed = drill(1, Inconclusive);
+    killed.findings = vec![Finding::not_checked(Code::RunKilled, "the drill was killed")];
+    let first = deliver(&forgejo, None, &killed).await.unwrap();
+    assert_eq!(deliver(&forgejo, None, &killed).await.unwrap(), first, "told once");
+    let ended = drill(1, Fail);
+    let second = deliver(&forgejo, None, &ended).await.unwrap();
+    assert_ne!(second, first);
+    assert_eq!(deliver(&forgejo, None, &killed).await.unwrap(), first, "and not again behind it");
+    assert_eq!(fake.state().issues[0].comments.len(), 2);
 }
 
 #[tokio::test]

@@ -152,9 +152,10 @@ fn a_run_shows_in_the_metrics_when_it_begins_and_the_last_success_outlives_a_fai
     site.answer(&site.webhook, 200);
     check(&site.walproof());
     let pushed = site.sent(&site.pushgateway);
-    let is_put =
-        |(method, path, _): &(String, String, String)| method == "PUT" && path.starts_with("/metrics/job/walproof/");
-    assert!(pushed.len() >= 2 && pushed.iter().all(is_put), "{pushed:#?}");
+    let of_a_group = |(_, path, _): &(String, String, String)| path.starts_with("/metrics/job/walproof/");
+    assert!(pushed.len() >= 2 && pushed.iter().all(of_a_group), "{pushed:#?}");
+    assert_eq!(pushed[0].0, "POST", "a success that only the Pushgateway knows stays there");
+    assert_eq!(pushed.last().unwrap().0, "PUT", "the last success is known");
     assert!(pushed[0].2.contains("walproof_last_run_started_timestamp_seconds{"), "{}", pushed[0].2);
     assert!(!pushed[0].2.contains("walproof_last_success_timestamp_seconds{"), "{}", pushed[0].2);
     let success = line(&pushed.last().unwrap().2, "walproof_last_success_timestamp_seconds");
@@ -166,6 +167,33 @@ fn a_run_shows_in_the_metrics_when_it_begins_and_the_last_success_outlives_a_fai
     let pushed = site.sent(&site.pushgateway).pop().unwrap().2;
     assert_eq!(line(&pushed, "walproof_last_success_timestamp_seconds"), success);
     assert!(line(&pushed, "walproof_verdict").ends_with(" 0") || pushed.contains("verdict=\"PASS\"} 0"), "{pushed}");
+}
+
+#[test]
+fn a_file_of_metrics_keeps_the_last_success_that_only_it_knows() {
+    let site = Site::new();
+    site.answer(&site.webhook, 200);
+    let file = site.directory.path().join("walproof.prom");
+    let check = |walproof: Walproof| walproof.run(&["check", "--metrics-file", file.to_str().unwrap()]);
+    assert_eq!(check(site.walproof()).exit_code, 0);
+    let success = line(&fs::read_to_string(&file).unwrap(), "walproof_last_success_timestamp_seconds");
+
+    let stale = site.walproof().set("/history", Value::Null).set("/sources/0/freshness/maxBackupAge", json!("1s"));
+    assert_ne!(check(stale.set("/require", json!(["freshness"]))).exit_code, 0);
+
+    let text = fs::read_to_string(&file).unwrap();
+    assert_eq!(line(&text, "walproof_last_success_timestamp_seconds"), success);
+    assert!(text.contains("verdict=\"PASS\"} 0"), "{text}");
+}
+
+#[test]
+fn a_service_that_is_no_longer_configured_is_owed_nothing() {
+    let site = Site::new();
+    site.answer(&site.webhook, 403);
+    check(&site.walproof());
+    check(&site.walproof().set("/publish/webhook", Value::Null));
+    let metrics = site.sent(&site.pushgateway).pop().unwrap().2;
+    assert!(line(&metrics, "walproof_undelivered_reports").ends_with(" 0"), "{metrics}");
 }
 
 #[test]
@@ -230,7 +258,12 @@ fn metrics_are_written_to_a_file_that_the_collector_reads() {
 #[test]
 fn no_secret_is_in_anything_that_a_run_says_or_keeps() {
     let site = Site::new();
-    site.answer(&site.webhook, 404);
+    // One that quotes the address it was asked for.
+    site.runtime.block_on(async {
+        let quoting =
+            ResponseTemplate::new(404).set_body_string(format!("{{\"message\":\"no route POST:/{WEBHOOK_SECRET}\"}}"));
+        Mock::given(any()).respond_with(quoting).mount(&site.webhook).await;
+    });
     // A forge that refuses, so that its errors are looked at too.
     site.runtime.block_on(async {
         let refusal = ResponseTemplate::new(403).set_body_string("{\"message\":\"token does not have the scope\"}");

@@ -72,7 +72,7 @@ fn text(group: &Group<'_>, report: Option<&Report>, last_success_at: Option<&str
         last_started_at: "2026-11-22T12:45:00Z".parse().unwrap(),
         last_success_at,
         count: last_success_at.map(|_| Count { runs: 7, passed: 5 }),
-        undelivered: 0,
+        undelivered: Some(0),
         objectives: &OBJECTIVES,
     })
 }

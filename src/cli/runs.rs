@@ -42,12 +42,10 @@ pub async fn check(
         DepthArg::Full => Depth::Full,
     };
     let run = Run::begin();
-    let mut publisher =
-        Publisher::begin(&plan, Subject::Check, &run, &reach.archive, reach.kubernetes.as_ref(), source.impersonated())
-            .await;
+    let mut publisher = publisher(&plan, Subject::Check, &run, &reach, source, metrics).await;
     let report = check::run(&plan, &reach, depth, &run, &publisher.findings).await;
     let delivered = deliver(&report, output);
-    tell(&mut publisher, &report, &BTreeMap::new(), metrics).await;
+    publisher.end(&report, &BTreeMap::new()).await;
     delivered
 }
 
@@ -76,9 +74,7 @@ pub async fn drill(
     let reach = Reach::of(&plan, source.impersonated()).await?;
     let cancel = telemetry::cancel_on_signal().map_err(|error| Error::new("watch for signals").because(error))?;
     let run = Run::begin();
-    let mut publisher =
-        Publisher::begin(&plan, Subject::Drill, &run, &reach.archive, reach.kubernetes.as_ref(), source.impersonated())
-            .await;
+    let mut publisher = publisher(&plan, Subject::Drill, &run, &reach, source, metrics).await;
     let progress = Arc::new(Progress::panicking_at(panic_at));
     let shown = telemetry::show(&progress);
     let options = drill::Options { of_former_runs: publisher.findings.clone(), nights: publisher.nights(), ..options };
@@ -86,18 +82,22 @@ pub async fn drill(
     drop(shown);
     // First of all, since everything behind it can take its time or fail.
     let delivered = deliver(&report, output);
-    tell(&mut publisher, &report, &rows, metrics).await;
+    publisher.end(&report, &rows).await;
     delivered
 }
 
-/// Tells everybody else.
-async fn tell(publisher: &mut Publisher<'_>, report: &Report, rows: &BTreeMap<String, u64>, metrics: &MetricsArgs) {
-    publisher.end(report, rows).await;
-    if let Some(file) = &metrics.metrics_file
-        && let Err(error) = file.write(&publisher.metrics(report))
-    {
-        fail(&error, EXIT_OK);
-    }
+/// Whom this run tells.
+async fn publisher<'a>(
+    plan: &'a Plan,
+    command: Subject,
+    run: &Run,
+    reach: &Reach,
+    source: &SourceArgs,
+    metrics: &'a MetricsArgs,
+) -> Publisher<'a> {
+    let (kubernetes, impersonated) = (reach.kubernetes.as_ref(), source.impersonated());
+    let file = metrics.metrics_file.as_ref();
+    Publisher::begin(plan, command, run, &reach.archive, kubernetes, impersonated, file).await
 }
 
 /// Writes the report where it was asked for. A file that cannot be written loses nothing: stdout has it too.

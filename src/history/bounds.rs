@@ -132,6 +132,7 @@ fn give_up(history: &mut History, run_ids: &[String]) {
             ending.undelivered.clear();
         }
     }
+    tracing::error!("the reports of {} are given up before they were told: the history is full", run_ids.join(", "));
     history.lost_reports += run_ids.len() as u64;
     history.forget_reports();
     trim_runs(history);

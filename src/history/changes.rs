@@ -55,7 +55,7 @@ impl History {
         let had_passed = former.map(|former| former.verdict == Verdict::Pass);
         let comment_url = former.and_then(|former| former.comment_url.clone());
         run.holder = None;
-        run.ending = Some(Ending { comment_url, undelivered: undelivered.to_vec(), ..ending(report, tables) });
+        run.ending = Some(Ending { comment_url, undelivered: undelivered.to_vec(), ..Ending::of(report, tables) });
 
         let counted = match report.command {
             Subject::Drill => &mut self.drills,
@@ -83,6 +83,36 @@ impl History {
     pub fn undelivered(&self) -> impl Iterator<Item = (&PastRun, &Report)> {
         let owed = |run: &&PastRun| run.ending.as_ref().is_some_and(|ending| !ending.undelivered.is_empty());
         self.runs.iter().filter(owed).filter_map(|run| Some((run, self.reports.get(&run.run_id)?)))
+    }
+
+    /// Owes nothing any more to those who are not among `channels`: nobody is told who is no longer configured.
+    pub fn owe_only(&mut self, channels: &[Channel]) {
+        for ending in self.runs.iter_mut().filter_map(|run| run.ending.as_mut()) {
+            ending.undelivered.retain(|channel| channels.contains(channel));
+        }
+        self.forget_reports();
+    }
+
+    /// Takes on to tell what nobody else is telling: the runs' ids, oldest first.
+    pub fn claim(&mut self, now: Timestamp, until: Timestamp) -> Vec<String> {
+        let owed = self.runs.iter_mut().filter_map(|run| Some((&run.run_id, run.ending.as_mut()?)));
+        let free = owed.filter(|(_, ending)| {
+            !ending.undelivered.is_empty() && ending.claimed_until.is_none_or(|claimed| claimed <= now)
+        });
+        free.map(|(run_id, ending)| {
+            ending.claimed_until = Some(until);
+            run_id.clone()
+        })
+        .collect()
+    }
+
+    /// Leaves to others what is not told yet of the runs that were taken on.
+    pub fn release(&mut self, run_ids: &[String]) {
+        for run in self.runs.iter_mut().filter(|run| run_ids.contains(&run.run_id)) {
+            if let Some(ending) = &mut run.ending {
+                ending.claimed_until = None;
+            }
+        }
     }
 
     /// Ends each run that should have ended by now, or whose holder `is_gone`, as INCONCLUSIVE, and gives the reports that
@@ -175,22 +205,26 @@ fn killed_report(run: &PastRun, origin: &Origin, now: Timestamp) -> Report {
     }
 }
 
-fn ending(report: &Report, tables: &BTreeMap<String, u64>) -> Ending {
-    let restore = report.restore.as_ref();
-    let mut headline = sentences(report).into_iter().next().unwrap_or_default();
-    cut(&mut headline, HEADLINE_CHARACTERS);
-    Ending {
-        finished_at: report.finished_at,
-        verdict: report.verdict,
-        headline,
-        target: restore.map(|restore| restore.target.clone()),
-        recovery_time_ms: restore.and_then(|restore| restore.recovery_time_ms),
-        recovery_point_exposure_ms: restore.and_then(|restore| restore.recovery_point_exposure_ms),
-        rows: restore.and_then(|restore| Some(restore.baseline.as_ref()?.rows)),
-        restored_bytes: restore.map(|restore| restore.bytes_unpacked).filter(|&bytes| bytes > 0),
-        tables: largest(tables),
-        comment_url: None,
-        undelivered: Vec::new(),
+impl Ending {
+    /// How a run ended that left this report, and had these rows by table in its baseline.
+    pub fn of(report: &Report, tables: &BTreeMap<String, u64>) -> Self {
+        let restore = report.restore.as_ref();
+        let mut headline = sentences(report).into_iter().next().unwrap_or_default();
+        cut(&mut headline, HEADLINE_CHARACTERS);
+        Self {
+            finished_at: report.finished_at,
+            verdict: report.verdict,
+            headline,
+            target: restore.map(|restore| restore.target.clone()),
+            recovery_time_ms: restore.and_then(|restore| restore.recovery_time_ms),
+            recovery_point_exposure_ms: restore.and_then(|restore| restore.recovery_point_exposure_ms),
+            rows: restore.and_then(|restore| Some(restore.baseline.as_ref()?.rows)),
+            restored_bytes: restore.map(|restore| restore.bytes_unpacked).filter(|&bytes| bytes > 0),
+            tables: largest(tables),
+            comment_url: None,
+            claimed_until: None,
+            undelivered: Vec::new(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! that moment, so that runs which write at once lose nothing of each other.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -14,6 +15,9 @@ use crate::finding::{Blame, Code, Finding};
 use crate::kubernetes::Kubernetes;
 use crate::plan;
 use crate::report::Report;
+
+/// A place that does not answer is asked once more before a run goes on without its history.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// Where the history of one source is kept.
 #[derive(Clone)]
@@ -80,14 +84,6 @@ impl Store {
         }
     }
 
-    /// The place, as messages name it.
-    pub fn text(&self) -> String {
-        match self {
-            Self::Directory(directory) => directory.text(),
-            Self::ConfigMap(config_map) => config_map.text(),
-        }
-    }
-
     /// Writes nothing, and waits for nobody. What is damaged is left out, with a warning.
     pub async fn read(&self) -> Result<History, HistoryError> {
         match self {
@@ -118,7 +114,15 @@ impl Store {
             Self::Directory(directory) => (Some(directory.hold(&run.run_id).await?), run),
             Self::ConfigMap(config_map) => (None, PastRun { holder: config_map.holder(), ..run }),
         };
-        let gone = self.gone(&self.read().await?).await;
+        let found = match self.read().await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::debug!("{error}; again in {AGAIN:?}");
+                tokio::time::sleep(AGAIN).await;
+                self.read().await?
+            }
+        };
+        let gone = self.gone(&found).await;
         let (history, closed) = self
             .update(|history| {
                 let closed = history.close_killed(|run| gone.contains(&run.run_id), origin, channels, now);

@@ -54,6 +54,10 @@ pub async fn deliver(
 
 /// A comment is due where the verdict is another than the former run's, and for a drill always when so configured.
 fn is_due(comment: Comment, history: Option<&History>, report: &Report) -> bool {
+    if history.is_none() && report.command == Subject::Check {
+        // Nobody knows whether anything changed.
+        return false;
+    }
     let ended = history.into_iter().flat_map(|history| history.ended(report.command));
     let former = ended
         .filter(|(run, _)| run.run_id != report.run_id && run.started_at <= report.started_at)

@@ -26,6 +26,8 @@ const SHOWN_CHARACTERS: usize = 200;
 pub struct Service {
     client: Client,
     base: Url,
+    /// The address is a secret, which an answer may quote.
+    is_secret: bool,
     authorization: Option<Right>,
 }
 
@@ -143,7 +145,8 @@ impl Service {
             builder = builder.tls_certs_merge(certificates);
         }
         let client = builder.build().map_err(|error| failed(chain(&error.without_url())))?;
-        Ok(Self { client, base, authorization })
+        let is_secret = matches!(endpoint.address, Address::Secret(_));
+        Ok(Self { client, base, is_secret, authorization })
     }
 
     /// The address of `segments` below the service's own; each is escaped.
@@ -214,12 +217,12 @@ impl Service {
             let body = body.map_err(|reason| failed(SendErrorKind::Lost, reason))?;
             return Ok(Answer { status, body });
         }
-        let shown = message(&body.unwrap_or_default());
+        let shown = if self.is_secret { String::new() } else { message(&body.unwrap_or_default()) };
         let reason = format!("{} answered {status}{shown}", host(&self.base));
         let kind = match status.as_u16() {
-            429 | 503 => SendErrorKind::Unreachable,
+            429 => SendErrorKind::Unreachable,
             // A proxy that says so may have passed the request on.
-            500 | 502 | 504 => SendErrorKind::Lost,
+            500 | 502 | 503 | 504 => SendErrorKind::Lost,
             _ => SendErrorKind::Refused(status),
         };
         let error = SendError::new(kind, doing, reason);

@@ -39,7 +39,8 @@ pub struct Series<'a> {
     pub last_success_at: Option<Timestamp>,
     /// Absent without a history.
     pub count: Option<Count>,
-    pub undelivered: u64,
+    /// Runs that somebody is not told of yet; absent without a history.
+    pub undelivered: Option<u64>,
     pub objectives: &'a Objectives,
 }
 
@@ -121,6 +122,8 @@ pub const fn command(subject: Subject) -> &'static str {
     }
 }
 
+const LAST_SUCCESS: &str = "walproof_last_success_timestamp_seconds";
+
 /// A file that `node_exporter`'s textfile collector reads. It reads only names that end in `.prom`; any other is
 /// refused when the name is parsed, before a run that could not tell its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,9 +142,17 @@ impl FromStr for MetricsFile {
 }
 
 impl MetricsFile {
-    /// Replaces the file at once: a reader never sees half of it.
+    /// Replaces the file at once: a reader never sees half of it. A last success that only the file knows stays in it.
     pub fn write(&self, text: &str) -> Result<(), Error> {
-        whole_file::write(&self.0, text)
+        let mut text = text.to_owned();
+        if !text.contains(LAST_SUCCESS) {
+            let former = std::fs::read_to_string(&self.0).unwrap_or_default();
+            let is_success = |line: &&str| {
+                line.trim_start_matches("# HELP ").trim_start_matches("# TYPE ").starts_with(LAST_SUCCESS)
+            };
+            text.extend(former.lines().filter(is_success).flat_map(|line| [line, "\n"]));
+        }
+        whole_file::write(&self.0, &text)
             .map_err(|error| Error::new(format!("write the metrics {}", self.0.display())).because(error))
     }
 }

@@ -99,7 +99,7 @@ fn restored(note: &mut String, restore: &Restore) {
         ("Restored by", by),
         ("Base backup", format!("{}{ended}", code(&restore.backup))),
         ("Target", escape(&restore.target)),
-        ("Recovery stopped", restore.stopped.as_deref().map_or_else(|| "not where it was told to".to_owned(), escape)),
+        ("Recovery stopped", restore.stopped.as_deref().map_or_else(|| "not reached".to_owned(), escape)),
     ];
     if let Some(lsn) = restore.stop_lsn {
         rows.push(("Stop LSN", code(&lsn.to_string())));
@@ -206,12 +206,19 @@ fn tables(note: &mut String, restore: &Restore) {
     section(note, "Tables");
     let equal = |table: &&TableResult| table.comparison == Comparison::Exact;
     let other: Vec<&TableResult> = restore.tables.iter().filter(|table| !equal(table)).collect();
-    let differing = if other.is_empty() {
-        "each had exactly the baseline's rows".to_owned()
-    } else {
-        format!("all but {} had exactly the baseline's rows", count(other.len() as u64, "table", "tables"))
-    };
-    let _ = writeln!(note, "{} compared; {differing}.", count(restore.tables_compared, "table", "tables"));
+    if restore.tables_compared == 0 && restore.tables.is_empty() {
+        note.push_str("No table was compared.\n");
+        return;
+    }
+    // The report lists all that were not equal, unless the history shortened it, and some of the others.
+    let _ = writeln!(
+        note,
+        "{} compared. Of those that this report lists, {} had exactly the baseline's rows; {} had not, or {} not checked.",
+        count(restore.tables_compared, "table", "tables"),
+        grouped((restore.tables.len() - other.len()) as u64),
+        grouped(other.len() as u64),
+        if other.len() == 1 { "was" } else { "were" },
+    );
     if other.is_empty() {
         return;
     }

@@ -149,3 +149,37 @@ fn the_largest_tables_are_remembered() {
     assert_eq!((kept.len(), kept.values().min()), (TABLES_KEPT, Some(&100)));
     assert_eq!(history.nights(), [(at(1), kept)]);
 }
+
+#[test]
+fn what_one_run_is_telling_no_other_tells_unless_it_was_killed() {
+    let mut history = History::default();
+    for day in [1, 2] {
+        finish(&mut history, &report(Subject::Drill, day, Verdict::Pass), &BOTH);
+    }
+    let (now, until) = (at(3), at(4));
+    let ids = [1, 2].map(|day| run_id(Subject::Drill, day));
+    assert_eq!(history.claim(now, until), ids);
+    assert_eq!(history.claim(now, until), [""; 0], "somebody is at it");
+    assert_eq!(history.claim(until, at(5)), ids, "its time is over");
+    history.release(&ids);
+    assert_eq!(history.claim(now, until), ids, "it gave up");
+    for id in &ids {
+        for channel in BOTH {
+            history.delivered(id, channel, None);
+        }
+    }
+    history.release(&ids);
+    assert_eq!(history.claim(now, until), [""; 0], "all is told");
+}
+
+#[test]
+fn nobody_is_owed_anything_by_way_of_a_service_that_is_not_configured_any_more() {
+    let mut history = History::default();
+    finish(&mut history, &report(Subject::Drill, 1, Verdict::Pass), &BOTH);
+    finish(&mut history, &report(Subject::Drill, 2, Verdict::Pass), &BOTH);
+    history.owe_only(&[Channel::Webhook]);
+    assert_eq!(ending_of(&history, 1).undelivered, [Channel::Webhook]);
+    history.owe_only(&[]);
+    assert_eq!(history.undelivered().count(), 0);
+    assert_eq!(history.reports.len(), 1, "the newest alone is needed");
+}

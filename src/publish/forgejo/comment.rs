@@ -49,7 +49,7 @@ pub fn text(report: &Report, mention: &[String], whole: Whole<'_>) -> String {
 fn head(report: &Report, mention: &[String]) -> String {
     let mut text = format!(
         "{}\n**{}**: {} of {}, {}\n",
-        marker::of_run(report),
+        if marker::is_killed(report) { marker::of_killed_run(report) } else { marker::of_run(report) },
         report.verdict.as_str(),
         marker::command(report.command),
         within(NAME_LIMIT, &source(report), code),

@@ -68,6 +68,7 @@ pub fn history(runs: &[(&str, Verdict, Option<&str>)]) -> History {
                 restored_bytes: Some(3 << 30),
                 tables: std::collections::BTreeMap::new(),
                 comment_url: comment.map(str::to_owned),
+                claimed_until: None,
                 undelivered: Vec::new(),
             }),
         }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::finding::{Code, Outcome};
 use crate::report::Report;
 use crate::verdict::Subject;
 
@@ -15,7 +16,22 @@ pub const fn command(subject: Subject) -> &'static str {
 
 /// First line of the comment on a run.
 pub fn of_run(report: &Report) -> String {
-    format!("<!-- walproof:v1 run={} -->", encoded(&report.run_id))
+    of(report, "")
+}
+
+/// First line of the comment on a run that was closed because it never ended; it may end yet, and have a comment of its
+/// own then.
+pub fn of_killed_run(report: &Report) -> String {
+    of(report, " killed")
+}
+
+/// True of the report that a later run wrote for one that never ended.
+pub fn is_killed(report: &Report) -> bool {
+    report.findings.iter().any(|finding| finding.code == Code::RunKilled && finding.outcome == Outcome::NotChecked)
+}
+
+fn of(report: &Report, state: &str) -> String {
+    format!("<!-- walproof:v1 run={}{state} -->", encoded(&report.run_id))
 }
 
 /// First line of the tracking issue of a source and command.

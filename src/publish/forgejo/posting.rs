@@ -42,14 +42,17 @@ fn is_promised(comment: &Comment, name: &str) -> bool {
 
 /// The run's comment, from this delivery or a former one.
 async fn post(api: &Api, number: u64, report: &Report, text: &str) -> Result<Comment, SendError> {
-    let marker = marker::of_run(report);
+    let mut markers = vec![marker::of_run(report)];
+    if marker::is_killed(report) {
+        markers.push(marker::of_killed_run(report));
+    }
     let since = report.started_at.checked_sub(CLOCKS).unwrap_or(Timestamp::UNIX_EPOCH);
     let find = async || -> Result<Option<Comment>, SendError> {
         let comments = match api.comments(number, since).await {
             Ok(comments) => comments,
             Err(error) => return Err(why_unlisted(api, number, error).await),
         };
-        Ok(comments.into_iter().find(|comment| marker::is_in(&comment.body, &marker)))
+        Ok(comments.into_iter().find(|comment| markers.iter().any(|marker| marker::is_in(&comment.body, marker))))
     };
     let mut round = 0;
     loop {

@@ -1,5 +1,7 @@
 //! The body of a tracking issue: how it stands now, at a glance, and the table "when this last worked".
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 
@@ -8,7 +10,7 @@ use super::marker;
 use crate::history::{Ending, History};
 use crate::publish::markdown::{code, escape, inert, within};
 use crate::report::Report;
-use crate::report::text::{bytes, count, duration, grouped, milliseconds, moment, sentences};
+use crate::report::text::{bytes, count, duration, grouped, milliseconds, moment};
 use crate::verdict::Verdict;
 
 /// How many runs the table has.
@@ -36,7 +38,11 @@ impl Runs {
             .map(|(run, ending)| Run { id: run.run_id.clone(), started_at: run.started_at, ending: ending.clone() })
             .collect();
         if runs.iter().all(|run| run.id != report.run_id) {
-            runs.push(Run { id: report.run_id.clone(), started_at: report.started_at, ending: ending(report) });
+            runs.push(Run {
+                id: report.run_id.clone(),
+                started_at: report.started_at,
+                ending: Ending::of(report, &BTreeMap::new()),
+            });
         }
         runs.sort_by(|one, other| (other.started_at, &other.id).cmp(&(one.started_at, &one.id)));
         Self(runs)
@@ -106,23 +112,6 @@ pub fn title(report: &Report) -> String {
     const CHARACTERS: usize = 200;
     let title = format!("walproof: {} of {}", marker::command(report.command), inert(&source(report)));
     title.chars().take(CHARACTERS).collect()
-}
-
-fn ending(report: &Report) -> Ending {
-    let restore = report.restore.as_ref();
-    Ending {
-        finished_at: report.finished_at,
-        verdict: report.verdict,
-        headline: sentences(report).into_iter().next().unwrap_or_default(),
-        target: restore.map(|restore| restore.target.clone()),
-        recovery_time_ms: restore.and_then(|restore| restore.recovery_time_ms),
-        recovery_point_exposure_ms: restore.and_then(|restore| restore.recovery_point_exposure_ms),
-        rows: restore.and_then(|restore| restore.baseline.as_ref()).map(|baseline| baseline.rows),
-        restored_bytes: restore.map(|restore| restore.bytes_unpacked).filter(|&unpacked| unpacked > 0),
-        tables: std::collections::BTreeMap::new(),
-        comment_url: None,
-        undelivered: Vec::new(),
-    }
 }
 
 fn row(run: &Run) -> String {

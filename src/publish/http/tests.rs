@@ -9,7 +9,7 @@ use crate::plan::SecretPlace;
 fn service(address: &str) -> Service {
     let client = Client::builder().redirect(redirect::Policy::none()).timeout(Duration::from_secs(2)).build().unwrap();
     let token = Right::Bearer(SecretString::from("hunter2"));
-    Service { client, base: parse_address(address).unwrap(), authorization: Some(token) }
+    Service { client, base: parse_address(address).unwrap(), is_secret: false, authorization: Some(token) }
 }
 
 async fn get(service: &Service, repeat: Repeat) -> Result<Answer, SendError> {
@@ -34,10 +34,11 @@ async fn answering(statuses: &'static [u16]) -> MockServer {
 async fn it_is_asked_again_only_where_that_may_help_and_does_no_harm() {
     for (statuses, repeat, expected, requests) in [
         (&[200][..], Repeat::Unsafe, Ok(()), 1),
-        (&[429, 503, 200], Repeat::Unsafe, Ok(()), 3),
+        (&[429, 429, 200], Repeat::Unsafe, Ok(()), 3),
+        (&[503, 200], Repeat::Unsafe, Err(SendErrorKind::Lost), 1),
         (&[502, 200], Repeat::Safe, Ok(()), 2),
         (&[502, 200], Repeat::Unsafe, Err(SendErrorKind::Lost), 1),
-        (&[503], Repeat::Safe, Err(SendErrorKind::Unreachable), ATTEMPTS),
+        (&[503], Repeat::Safe, Err(SendErrorKind::Lost), ATTEMPTS),
         (&[422], Repeat::Safe, Err(SendErrorKind::Refused(StatusCode::UNPROCESSABLE_ENTITY)), 1),
         (&[302], Repeat::Safe, Err(SendErrorKind::Refused(StatusCode::FOUND)), 1),
     ] {

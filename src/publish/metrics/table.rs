@@ -255,8 +255,8 @@ pub const METRICS: &[Metric] = &[
         kind: Kind::Gauge,
         unit: "reports",
         labels: &[],
-        help: "Reports that somebody has not been told of yet; each run tries again.",
-        samples: |series| one(number(series.undelivered)),
+        help: "Reports that somebody has not been told of yet; each run tries again. Left out without a history.",
+        samples: |series| known(series.undelivered.map(number)),
     },
     Metric {
         name: "walproof_build_info",

@@ -53,7 +53,7 @@ fn series<'a>(report: Option<&'a Report>, objectives: &'a Objectives) -> Series<
         last_started_at: "2026-11-22T12:45:00Z".parse().unwrap(),
         last_success_at: Some("2026-11-21T12:46:12.5Z".parse().unwrap()),
         count: Some(Count { runs: 7, passed: 5 }),
-        undelivered: 0,
+        undelivered: Some(0),
         objectives,
     }
 }
@@ -163,7 +163,7 @@ fn a_check_tells_of_the_archive_and_of_no_restore() {
 #[test]
 fn a_first_run_that_has_just_begun_says_so_and_nothing_else() {
     let nothing = Objectives::default();
-    let series = Series { last_success_at: None, count: None, undelivered: 3, ..series(None, &nothing) };
+    let series = Series { last_success_at: None, count: None, undelivered: Some(3), ..series(None, &nothing) };
     let text = text(&series);
     assert_eq!(families(&text), ["build_info", "last_run_started_timestamp_seconds", "undelivered_reports"]);
     assert_eq!(samples(&text, "last_run_started_timestamp_seconds"), ["1795351500"]);

@@ -85,7 +85,7 @@ pub fn tables(restore: &Restore) -> String {
     let unlisted = if unlisted == 0 {
         String::new()
     } else {
-        format!("<p>{} more passed and are not listed.</p>\n", count(unlisted, "table", "tables"))
+        format!("<p>{} more are not listed.</p>\n", count(unlisted, "table", "tables"))
     };
     format!(
         "<section aria-labelledby=\"tables\"><h2 id=\"tables\">Tables compared</h2>\n<p>{} compared: rows in the baseline, and rows on the restored server.</p>\n{}{more}{unlisted}</section>\n",
