@@ -16,7 +16,7 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src tests/e2e \
  && touch src/lib.rs \
- && echo 'fn main() {}' | tee src/main.rs > tests/e2e/main.rs \
+ && echo 'fn main() {}' | tee src/main.rs tests/forgejo_real.rs > tests/e2e/main.rs \
  && cargo build --locked --release --bin walproof
 COPY src src
 ARG COMMIT=unknown

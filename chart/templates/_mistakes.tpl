@@ -83,6 +83,13 @@
 {{- include "walproof.mistake" (dict "found" $found "text" (printf "publish: `%s` has secrets, and config.publish.%s says nothing" $channel $channel)) -}}
 {{- end -}}
 {{- end -}}
+{{- range $channel := list "pushgateway" "webhook" -}}
+{{- range $kind, $right := dig "authorization" dict (get $told $channel | default dict) -}}
+{{- if not (or $right.passwordFile $right.passwordEnv $right.tokenFile $right.tokenEnv (dig $channel "existingSecret" "" $known)) -}}
+{{- include "walproof.mistake" (dict "found" $found "text" (printf "publish: `%s` lacks existingSecret, a Secret for its authorization" $channel)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- with $told.forgejo -}}
 {{- if not (or .tokenFile .tokenEnv (dig "forgejo" "existingSecret" "" $known)) -}}
 {{- include "walproof.mistake" (dict "found" $found "text" "publish: `forgejo` lacks existingSecret, a Secret with a `token`") -}}
@@ -100,6 +107,13 @@
 {{- $network := .root.Values.networkPolicy -}}
 {{- $store := $network.store -}}
 {{- if $network.enabled -}}
+{{- $peers := dict "networkPolicy.dns" $network.dns "networkPolicy.operator" $network.operator -}}
+{{- range $index, $peer := $network.publish -}}{{- $_ := set $peers (printf "networkPolicy.publish[%d]" $index) $peer -}}{{- end -}}
+{{- range $key, $peer := $peers -}}
+{{- if not (or $peer.namespace $peer.cidrs) -}}
+{{- include "walproof.mistake" (dict "found" $found "text" (printf "%s: a peer without namespace and cidrs would be everybody: say one of them" $key)) -}}
+{{- end -}}
+{{- end -}}
 {{- if not (or $store.namespace $store.cidrs) -}}
 {{- include "walproof.mistake" (dict "found" $found "text" "networkPolicy.store: where is the object store? Say {namespace: …, podLabels: {…}, port: …} for one in this cluster, {cidrs: […], port: 443} for another; or leave all open with networkPolicy.enabled: false") -}}
 {{- end -}}

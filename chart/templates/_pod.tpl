@@ -12,11 +12,14 @@ metadata:
     {{- toYaml (mergeOverwrite (dict "sidecar.istio.io/inject" "false") .root.Values.podAnnotations) | nindent 4 }}
 {{- end -}}
 
+{{/* The settings of each pod; `root` and `graceSeconds`, how long it may take when it is stopped. */}}
 {{- define "walproof.podSettings" -}}
+{{- $graceSeconds := .graceSeconds -}}
+{{- with .root -}}
 serviceAccountName: {{ include "walproof.fullname" . }}
 automountServiceAccountToken: false
 restartPolicy: Never
-terminationGracePeriodSeconds: {{ include "walproof.graceSeconds" . }}
+terminationGracePeriodSeconds: {{ $graceSeconds }}
 securityContext:
   {{- if .Values.openshift.restrictedV2 }}
   {{- toYaml (omit .Values.podSecurityContext "runAsUser" "runAsGroup" "fsGroup") | nindent 2 }}
@@ -43,6 +46,7 @@ tolerations:
 {{- with .Values.affinity }}
 affinity:
   {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 {{- end -}}
 

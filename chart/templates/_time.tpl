@@ -13,8 +13,11 @@
 {{- $seconds -}}
 {{- end -}}
 
-{{/* How long a stopped pod may take to remove what it made. */}}
+{{/* How long a stopped drill may take to remove what it made. */}}
 {{- define "walproof.graceSeconds" -}}300{{- end -}}
+
+{{/* The same for a pod that makes nothing. */}}
+{{- define "walproof.shortGraceSeconds" -}}30{{- end -}}
 
 {{/*
 What one source's drill is given: its two limits, and half an hour for sweep, images, tear-down and the grace period. All

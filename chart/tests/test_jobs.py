@@ -93,7 +93,10 @@ class Jobs(unittest.TestCase):
 
     def test_a_checks_deadline_follows_from_its_own_limit(self):
         spec = Rendered(fleet(10, check={"limit": "5m", "parallelism": 4})).jobs()["walproof-check"]
-        self.assertEqual(spec["activeDeadlineSeconds"], 3 * 300)
+        pod = spec["template"]["spec"]
+        self.assertEqual(pod["activeDeadlineSeconds"], 300)
+        self.assertEqual(pod["terminationGracePeriodSeconds"], 30)
+        self.assertEqual(spec["activeDeadlineSeconds"], 3 * (300 + 30))
         self.assertEqual(spec["parallelism"], 4)
 
     def test_no_name_is_too_long_for_a_host(self):

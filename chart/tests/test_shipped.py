@@ -2,13 +2,14 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 import unittest
 
 import yaml
 
-from chart import CASES, PATH, Rendered, documents, fleet, minimal, rendered, values
+from chart import CASES, PATH, ROOT, Rendered, documents, fleet, minimal, rendered, values
 
 RULES = """
 groups:
@@ -46,6 +47,16 @@ def with_files(files):
 
 
 class Shipped(unittest.TestCase):
+    def test_the_image_has_a_stand_in_for_each_test_that_cargo_is_told_of(self):
+        # Cargo reads nothing else of the manifest either where one of them is missing.
+        told = re.findall(r"^\[\[test\]\]\n((?:\w.*\n)+)", (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
+        self.assertTrue(told)
+        steps = (ROOT / "Dockerfile").read_text()
+        (made,) = re.findall(r"echo 'fn main\(\) \{\}' \| tee (.+?) \\\n", steps)
+        for keys in told:
+            keys = dict(re.findall(r'^(\w+) = "(.*)"$', keys, re.MULTILINE))
+            self.assertIn(keys.get("path", f"tests/{keys['name']}.rs"), made.split())
+
     def test_policies_are_those_of_docs_kubernetes(self):
         theirs = {each["metadata"]["name"]: each for each in documents("network.yaml")}
         ours = Rendered(minimal(
@@ -128,7 +139,8 @@ class Shipped(unittest.TestCase):
     def test_notes_say_what_is_off_and_what_stays(self):
         notes = Rendered(fleet(2)).notes
         for part in ("create job --from=cronjob/walproof-drill", "managed:", "GRANT pg_monitor", "s3:GetObject",
-                     "walproof-history-source-1", "metrics (config.publish.pushgateway)", "alert rules"):
+                     "walproof-history-source-1", "metrics (config.publish.pushgateway)", "alert rules",
+                     "patch cronjob walproof-drill"):
             self.assertIn(part, notes)
         self.assertIn("SUSPENDED", rendered("full").notes)
         self.assertNotIn("metrics (config.publish.pushgateway)", rendered("full").notes)

@@ -59,6 +59,16 @@ REFUSED_BY_TEMPLATES = [
     ("secrets for nobody", minimal(publish={"webhook": {"existingSecret": "a"}}), "config.publish.webhook says nothing"),
     ("a webhook without a URL", minimal(config={"publish": {"webhook": {"authorization": {"bearer": {"tokenEnv": "A"}}}}}),
      "lacks a `url`"),
+    ("a password that is nowhere", minimal(config={"publish": {"pushgateway": {
+        "url": "https://a.example", "authorization": {"basic": {"user": "a"}}}}}), "`pushgateway` lacks existingSecret"),
+    ("a token that is nowhere", minimal(config={"publish": {"webhook": {
+        "url": "https://a.example", "authorization": {"bearer": {}}}}}), "`webhook` lacks existingSecret"),
+    ("name servers that are everybody", minimal(networkPolicy={"dns": {"namespace": ""}}),
+     "networkPolicy.dns: a peer without namespace and cidrs would be everybody"),
+    ("an operator that is everybody", minimal(networkPolicy={"operator": {"namespace": ""}}),
+     "networkPolicy.operator: a peer without"),
+    ("a receiver that is everybody", minimal(networkPolicy={"publish": [
+        {"namespace": "a", "port": 1}, {"podLabels": {"app": "a"}, "port": 1}]}), "networkPolicy.publish[1]: a peer without"),
     ("no object store", minimal(networkPolicy={"store": {"namespace": ""}}), "where is the object store?"),
     ("no API server", minimal(networkPolicy={"apiServer": {"cidrs": []}}), "networkPolicy.apiServer.cidrs"),
     ("no pods to open", minimal(networkPolicy={"store": {"namespace": "", "cidrs": ["192.0.2.2/32"]},
