@@ -5,6 +5,7 @@ pub mod freshness;
 pub mod wal;
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use crate::archive::inventory::{Depth, Inventory};
 use crate::archive::sample::{self, Sampled};
@@ -34,16 +35,35 @@ pub struct Examination {
     pub requests: u64,
 }
 
+impl Examination {
+    /// Of an archive that was not looked at.
+    fn nothing(findings: Vec<Finding>) -> Self {
+        Self { inventory: None, findings, sampled: 0, read: Vec::new(), requests: 0 }
+    }
+}
+
 /// The whole of `walproof check`: examines and judges. `former` is what the history says of former runs.
-pub async fn run(plan: &Plan, reach: &Reach, depth: Depth, run: &Run, former: &[Finding]) -> Report {
+pub async fn run(
+    plan: &Plan,
+    reach: &Reach,
+    depth: Depth,
+    run: &Run,
+    former: &[Finding],
+    cancel: &CancellationToken,
+) -> Report {
     let started_at = run.started_at;
     let mut findings = [former, &reach.findings].concat();
     if let (Some(kubernetes), Some(source)) = (&reach.kubernetes, &reach.source) {
         findings.extend(gates::first(kubernetes, source, None, gates::WriteAccess::Refused, started_at).await);
     }
     let mut examination = match &reach.store {
-        Some(store) => examine(plan, store, depth, started_at).await,
-        None => Examination { inventory: None, findings: Vec::new(), sampled: 0, read: Vec::new(), requests: 0 },
+        Some(store) => tokio::select! {
+            examination = examine(plan, store, depth, started_at) => examination,
+            () = cancel.cancelled() => {
+                Examination::nothing(vec![Finding::not_checked(Code::RunStopped, "the check was stopped by a signal")])
+            }
+        },
+        None => Examination::nothing(Vec::new()),
     };
     if findings.iter().any(|finding| finding.code == Code::SourcePaused && finding.outcome == Outcome::Failed) {
         // A source that sleeps by intent archives nothing by intent.

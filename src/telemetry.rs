@@ -102,7 +102,7 @@ pub fn cancel_on_signal() -> std::io::Result<CancellationToken> {
     tokio::spawn(async move {
         let mut next = async || tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () };
         next().await;
-        tracing::warn!("stopping: the sandbox is torn down and the report written; a second signal leaves at once");
+        tracing::warn!("stopping: what was made is removed and the report written; a second signal leaves at once");
         token.cancel();
         next().await;
         tracing::error!("left at a second signal; the next run sweeps what stays behind");

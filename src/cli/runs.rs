@@ -41,9 +41,10 @@ pub async fn check(
         DepthArg::Freshness => Depth::Freshness,
         DepthArg::Full => Depth::Full,
     };
+    let cancel = telemetry::cancel_on_signal().map_err(|error| Error::new("watch for signals").because(error))?;
     let run = Run::begin();
     let mut publisher = publisher(&plan, Subject::Check, &run, &reach, source, metrics).await;
-    let report = check::run(&plan, &reach, depth, &run, &publisher.findings).await;
+    let report = check::run(&plan, &reach, depth, &run, &publisher.findings, &cancel).await;
     let delivered = deliver(&report, output);
     publisher.end(&report, &BTreeMap::new()).await;
     delivered
