@@ -24,9 +24,13 @@ struct Running {
 
 impl Running {
     fn drill(walproof: &Walproof) -> Self {
+        Self::start(walproof, "drill")
+    }
+
+    fn start(walproof: &Walproof, command: &str) -> Self {
         let outputs = tempfile::tempdir().unwrap();
         let report = outputs.path().join("report.json");
-        let mut command = walproof.command(&["drill", "--output", "json", "--report-file", report.to_str().unwrap()]);
+        let mut command = walproof.command(&[command, "--output", "json", "--report-file", report.to_str().unwrap()]);
         command.stdout(File::create(outputs.path().join("stdout")).unwrap());
         command.stderr(File::create(outputs.path().join("stderr")).unwrap());
         Self { child: command.spawn().unwrap(), outputs }
@@ -115,6 +119,15 @@ fn a_drill_told_to_stop_while_it_waits_for_the_archive_stops() {
         trial.s3.requests().iter().any(asked).then_some(())
     });
     assert_stops(&trial, drill, Signal::SIGINT);
+}
+
+#[test]
+fn a_check_told_to_stop_while_the_store_hangs_reports() {
+    let trial = Trial::new();
+    trial.s3.fail(Operation::List, "", Fault::Hang, usize::MAX);
+    let mut check = Running::start(&trial.walproof, "check");
+    check.until("it lists", || (!trial.s3.requests().is_empty()).then_some(()));
+    assert_stops(&trial, check, Signal::SIGTERM);
 }
 
 #[test]
