@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
+use super::{ROUNDS, pause};
 use crate::plan;
 use crate::publish::http::{Repeat, SendError, SendErrorKind, Service};
 
@@ -170,7 +171,17 @@ impl Api {
     pub async fn edit_issue(&self, number: u64, change: &Value) -> Result<Issue, SendError> {
         let url = self.url(&["issues", &number.to_string()]);
         let doing = format!("edit the issue {}#{number}", self.name());
-        self.ask(&doing, Repeat::Safe, |client| client.patch(url.clone()).json(change)).await
+        let mut round = 0;
+        loop {
+            match self.ask(&doing, Repeat::Safe, |client| client.patch(url.clone()).json(change)).await {
+                // So it refuses an edit while another one is made: "the issue is already changed".
+                Err(error) if error.status() == Some(StatusCode::BAD_REQUEST) && round + 1 < ROUNDS => {
+                    round += 1;
+                    pause(round).await;
+                }
+                edited => return edited,
+            }
+        }
     }
 
     /// The issue's labels after some were added.
