@@ -280,7 +280,7 @@ async fn a_change_whose_answer_is_lost_is_made_once() {
     // Of the next change, the read is answered, and the answer to the write is lost.
     api.fail_at(api.requests().len() + 2, Fault::AnswerLost);
     let (history, closed) =
-        store.update(|history| history.close_killed(|_| true, &origin(), &[], at(2)).len()).await.unwrap();
+        store.update(|history| history.close_killed(|_| Some(true), &origin(), &[], at(2)).len()).await.unwrap();
     assert_eq!((closed, history.drills.runs), (1, 1));
     assert_eq!(store.read().await.unwrap(), history);
     let updates = api.requests().iter().filter(|asked| asked.verb == "update").count();

@@ -115,18 +115,18 @@ impl History {
         }
     }
 
-    /// Ends each run that should have ended by now, or whose holder `is_gone`, as INCONCLUSIVE, and gives the reports that
-    /// they leave. `channels` are to be told of them.
+    /// Ends each run that `is_gone`, or of which that is not known (None) and which should have ended by now, as
+    /// INCONCLUSIVE, and gives the reports that they leave. `channels` are to be told of them.
     pub fn close_killed(
         &mut self,
-        is_gone: impl Fn(&PastRun) -> bool,
+        is_gone: impl Fn(&PastRun) -> Option<bool>,
         origin: &Origin,
         channels: &[Channel],
         now: Timestamp,
     ) -> Vec<Report> {
         let is_overdue = |run: &PastRun| now.duration_since(run.ends_by) > CLOCK_SKEW;
         let open = self.runs.iter().filter(|run| run.ending.is_none());
-        let killed = open.filter(|run| is_overdue(run) || is_gone(run));
+        let killed = open.filter(|run| is_gone(run).unwrap_or_else(|| is_overdue(run)));
         let reports: Vec<Report> = killed.map(|run| killed_report(run, origin, now)).collect();
         for report in &reports {
             self.finish(report, &BTreeMap::new(), channels);

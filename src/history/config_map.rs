@@ -80,12 +80,10 @@ impl ConfigMap {
         holder::holder(&self.kubernetes)
     }
 
-    /// True only when the pod that ran it is known to have ended.
-    pub async fn is_gone(&self, run: &PastRun) -> bool {
-        match &run.holder {
-            Some(holder) => holder::is_gone(&self.kubernetes, holder).await,
-            None => false,
-        }
+    /// True when the pod that ran it is known to have ended. A pod that is there may hang, so nothing is known of that one.
+    pub async fn is_gone(&self, run: &PastRun) -> Option<bool> {
+        let holder = run.holder.as_ref()?;
+        holder::is_gone(&self.kubernetes, holder).await.then_some(true)
     }
 
     pub async fn read(&self) -> Result<History, HistoryError> {

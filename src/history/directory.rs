@@ -105,11 +105,11 @@ impl Directory {
         held.await.map_err(|error| self.failed("hold a lock beside", &error))
     }
 
-    /// True only when nobody holds the run's lock.
-    pub async fn is_gone(&self, run_id: &str) -> bool {
+    /// Whether nobody holds the run's lock; None where that cannot be found out.
+    pub async fn is_gone(&self, run_id: &str) -> Option<bool> {
         // It was read from a file, and becomes part of a path.
         if !is_run_id(run_id) {
-            return false;
+            return None;
         }
         let path = self.running(run_id);
         let is_gone = blocking(move || match File::options().read(true).write(true).open(&path) {
@@ -121,7 +121,7 @@ impl Directory {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
             Err(error) => Err(error),
         });
-        is_gone.await.unwrap_or(false)
+        is_gone.await.ok()
     }
 
     fn file(&self) -> PathBuf {
@@ -222,15 +222,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let place = Directory::new(directory.path(), "app");
         let run = "20261121t124500z-a1b2c3";
-        assert!(place.is_gone(run).await, "there is no lock");
+        assert_eq!(place.is_gone(run).await, Some(true), "there is no lock");
         let held = place.hold(run).await.unwrap();
-        assert!(!place.is_gone(run).await);
+        assert_eq!(place.is_gone(run).await, Some(false));
         // As a process that is killed leaves it.
         std::mem::forget(File::create(directory.path().join("app.20261121t124500z-a1b2c4.running")).unwrap());
-        assert!(place.is_gone("20261121t124500z-a1b2c4").await);
+        assert_eq!(place.is_gone("20261121t124500z-a1b2c4").await, Some(true));
         drop(held);
-        assert!(place.is_gone(run).await);
+        assert_eq!(place.is_gone(run).await, Some(true));
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "no lock is left");
-        assert!(!place.is_gone("../../etc/passwd").await, "that is no run");
+        assert_eq!(place.is_gone("../../etc/passwd").await, None, "that is no run");
     }
 }

@@ -1,7 +1,7 @@
 //! Where a history is kept: in a directory, or in a `ConfigMap`. Every change is a whole one, made to what is there at
 //! that moment, so that runs which write at once lose nothing of each other.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -125,7 +125,7 @@ impl Store {
         let gone = self.gone(&found).await;
         let (history, closed) = self
             .update(|history| {
-                let closed = history.close_killed(|run| gone.contains(&run.run_id), origin, channels, now);
+                let closed = history.close_killed(|run| gone.get(&run.run_id).copied(), origin, channels, now);
                 history.begin(run.clone());
                 closed
             })
@@ -136,17 +136,15 @@ impl Store {
         Ok(Begun { running: Running { _held: held }, closed, history })
     }
 
-    /// The open runs that are known to run no more.
-    async fn gone(&self, history: &History) -> BTreeSet<String> {
-        let mut gone = BTreeSet::new();
+    /// Of the open runs, whether they run no more, where that is known.
+    async fn gone(&self, history: &History) -> BTreeMap<String, bool> {
+        let mut gone = BTreeMap::new();
         for run in history.runs.iter().filter(|run| run.ending.is_none()) {
             let is_gone = match self {
                 Self::Directory(directory) => directory.is_gone(&run.run_id).await,
                 Self::ConfigMap(config_map) => config_map.is_gone(run).await,
             };
-            if is_gone {
-                gone.insert(run.run_id.clone());
-            }
+            gone.extend(is_gone.map(|is_gone| (run.run_id.clone(), is_gone)));
         }
         gone
     }

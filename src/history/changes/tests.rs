@@ -51,7 +51,7 @@ fn each_change_may_be_applied_again() {
         &|history| finish(history, &report(Subject::Drill, 1, Verdict::Pass), &BOTH),
         &|history| history.delivered(&run_id(Subject::Drill, 1), Channel::Forgejo, Some("https://forge/1")),
         &|history| history.begin(run(Subject::Drill, 2)),
-        &|history| drop(history.close_killed(|_| true, &origin(), &BOTH, at(3))),
+        &|history| drop(history.close_killed(|_| Some(true), &origin(), &BOTH, at(3))),
     ];
     for change in changes {
         change(&mut once);
@@ -91,10 +91,11 @@ fn a_report_stays_until_everybody_was_told_oldest_first() {
 #[test]
 fn a_run_that_never_ended_is_closed_as_inconclusive_and_told() {
     let cases = [
-        ("running", 1, false, 0),
-        ("its holder is gone", 1, true, 1),
-        ("its time has not quite passed", 5 * 60 + 4, false, 0),
-        ("its time has passed", 5 * 60 + 6, false, 1),
+        ("running", 1, None, 0),
+        ("its holder is gone", 1, Some(true), 1),
+        ("its time has not quite passed", 5 * 60 + 4, None, 0),
+        ("its time has passed", 5 * 60 + 6, None, 1),
+        ("its time has passed, and it is known to run", 5 * 60 + 6, Some(false), 0),
     ];
     for (name, minutes, is_gone, expected) in cases {
         let mut history = History::default();
@@ -119,7 +120,7 @@ fn a_run_that_never_ended_is_closed_as_inconclusive_and_told() {
 fn a_run_that_was_taken_for_killed_and_ends_after_all_counts_once() {
     let mut history = History::default();
     history.begin(run(Subject::Drill, 1));
-    history.close_killed(|_| true, &origin(), &[], at(2));
+    history.close_killed(|_| Some(true), &origin(), &[], at(2));
     finish(&mut history, &report(Subject::Drill, 1, Verdict::Pass), &BOTH);
     assert_eq!(history.drills, Count { runs: 1, passed: 1 });
     assert_eq!(ending_of(&history, 1).verdict, Verdict::Pass);
@@ -131,7 +132,7 @@ fn the_closing_run_notes_it_and_stays_free_of_it() {
     assert_eq!(note_of_killed(&[]), None);
     let mut history = History::default();
     history.begin(run(Subject::Drill, 1));
-    let closed = history.close_killed(|_| true, &origin(), &[], at(2));
+    let closed = history.close_killed(|_| Some(true), &origin(), &[], at(2));
     let note = note_of_killed(&closed).unwrap();
     assert_eq!(
         note.summary,
