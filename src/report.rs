@@ -215,6 +215,14 @@ impl InventorySummary {
 }
 
 impl Report {
+    /// `namespace/name`, or the name of a source outside of Kubernetes.
+    pub fn source_name(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{namespace}/{}", self.source),
+            None => self.source.clone(),
+        }
+    }
+
     /// The exit code of docs/exit-codes.md.
     pub fn exit_code(&self) -> u8 {
         match self.verdict {

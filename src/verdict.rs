@@ -35,6 +35,15 @@ pub enum Subject {
     Drill,
 }
 
+impl Subject {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Subject::Check => "check",
+            Subject::Drill => "drill",
+        }
+    }
+}
+
 /// What a code counts for in a verdict that no finding made FAIL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {

@@ -257,11 +257,7 @@ async fn a_run_whose_pod_is_gone_is_closed_by_the_next() {
     assert_eq!(still.closed, [], "its pod runs");
 
     api.remove(&Key::new("Pod", RELEASE, POD));
-    let name = "walproof-drill-m4q8z";
-    api.put(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": RELEASE},
-        "spec": {"containers": [{"name": "drill", "image": "walproof"}]}, "status": {"phase": "Running"}}));
-    let uid = api.get(&Key::new("Pod", RELEASE, name)).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
-    api.access(|access| access.pod = Some((name.to_owned(), uid)));
+    api.enter_next_pod();
     let next = in_config_map(&api).await.begin(run(3, 3), &origin(), &[Channel::Webhook], at(3)).await.unwrap();
     let closed: Vec<_> = next.closed.iter().map(|report| report.run_id.clone()).collect();
     assert_eq!(closed, [run(1, 1).run_id, run(1, 2).run_id]);

@@ -59,7 +59,11 @@ pub async fn report(source: &SourceArgs, history: &HistoryArgs, wanted: &Wanted)
         let doing = format!("write {}", file.display());
         let Some(report) = &report else {
             return Err(Error::new(doing)
-                .because(Reason(format!("there is no finished {} of {} yet", name(wanted.command), plan.source)))
+                .because(Reason(format!(
+                    "there is no finished {} of {} yet",
+                    subject(wanted.command).as_str(),
+                    plan.source
+                )))
                 .hint("run one with the same --state, or name a JSON report with --from"));
         };
         whole_file::write(file, &page(report, history.as_ref())).map_err(|error| Error::new(doing).because(error))?;
@@ -128,12 +132,5 @@ fn subject(command: SubjectArg) -> Subject {
     match command {
         SubjectArg::Drill => Subject::Drill,
         SubjectArg::Check => Subject::Check,
-    }
-}
-
-fn name(command: SubjectArg) -> &'static str {
-    match command {
-        SubjectArg::Drill => "drill",
-        SubjectArg::Check => "check",
     }
 }

@@ -173,10 +173,7 @@ const KILLED_HINT: &str = "look at the pod's events and its node: out of memory,
                            The next drill sweeps what it left";
 
 fn killed_report(run: &PastRun, origin: &Origin, now: Timestamp) -> Report {
-    let command = match run.command {
-        Subject::Check => "check",
-        Subject::Drill => "drill",
-    };
+    let command = run.command.as_str();
     let by = run.holder.as_ref().map_or_else(String::new, |holder| format!(", run by {holder},"));
     let finding =
         Finding::not_checked(Code::RunKilled, format!("the {command} of {} was killed", moment(run.started_at)))

@@ -91,7 +91,7 @@ impl Metric {
     fn collect(&self, series: &Series<'_>) -> prometheus::Result<Box<dyn Collector>> {
         let names = [&LABELS, self.labels].concat();
         let options = Opts::new(self.name, self.help);
-        let common = [command(series.command), series.namespace.unwrap_or_default(), series.source];
+        let common = [series.command.as_str(), series.namespace.unwrap_or_default(), series.source];
         let samples = (self.samples)(series).into_iter();
         let samples = samples.map(|sample| ([&common[..], &sample.labels].concat(), sample.value));
         Ok(match self.kind {
@@ -111,14 +111,6 @@ impl Metric {
                 Box::new(family)
             }
         })
-    }
-}
-
-/// The value of the label `command`.
-pub const fn command(subject: Subject) -> &'static str {
-    match subject {
-        Subject::Check => "check",
-        Subject::Drill => "drill",
     }
 }
 

@@ -9,7 +9,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, Url};
 
 use super::http::{Repeat, SendError, Service};
-use super::metrics::{self, LABELS};
+use super::metrics::LABELS;
 use crate::verdict::Subject;
 
 /// The value of the label `job`.
@@ -53,7 +53,7 @@ async fn push(service: &Service, method: &Method, group: &Group<'_>, text: &str)
 }
 
 fn url(service: &Service, group: &Group<'_>) -> Url {
-    let values = [metrics::command(group.command), group.namespace.unwrap_or_default(), group.source];
+    let values = [group.command.as_str(), group.namespace.unwrap_or_default(), group.source];
     let labels: Vec<(Cow<'_, str>, Cow<'_, str>)> =
         LABELS.into_iter().zip(values).map(|(label, value)| pair(label, value)).collect();
     let mut segments = vec!["metrics", "job", JOB];

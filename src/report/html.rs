@@ -24,7 +24,7 @@ pub use probes::unproven_sentences;
 
 /// The whole page. Without a history it tells of this run alone.
 pub fn page(report: &Report, history: Option<&History>) -> String {
-    let command = command(report);
+    let command = report.command.as_str();
     let verdict = report.verdict.as_str();
     let sections = [
         timeline::section(report),
@@ -69,13 +69,6 @@ pub fn page(report: &Report, history: Option<&History>) -> String {
         glance = glance(report, history),
         sections = sections.concat(),
     )
-}
-
-fn command(report: &Report) -> &'static str {
-    match report.command {
-        Subject::Check => "check",
-        Subject::Drill => "drill",
-    }
 }
 
 /// What was proven or what broke, whose fault it is, and what to do.
@@ -194,10 +187,9 @@ fn sandbox(evidence: &SandboxEvidence) -> String {
 }
 
 fn about(report: &Report) -> String {
-    let namespace = report.namespace.as_deref().map_or_else(String::new, |namespace| format!("{namespace}/"));
     let rows = [
         ("Run", report.run_id.clone()),
-        ("Source", format!("{namespace}{}", report.source)),
+        ("Source", report.source_name()),
         ("Archive", report.archive.clone()),
         ("Began", moment(report.started_at)),
         ("Ended", moment(report.finished_at)),

@@ -46,10 +46,7 @@ fn last_success(history: &History) -> String {
 
 fn line(text: &mut String, run: &PastRun, color: bool) {
     let began = run.started_at.strftime("%Y-%m-%d %H:%M:%S").to_string();
-    let command = match run.command {
-        Subject::Check => "check",
-        Subject::Drill => "drill",
-    };
+    let command = run.command.as_str();
     let (verdict, took, rows, headline) = if let Some(ending) = &run.ending {
         ended(ending, color)
     } else {

@@ -21,10 +21,7 @@ const MOST_TABLES: usize = 100;
 
 /// The note as Markdown. Without a history it tells of this run alone.
 pub fn note(report: &Report, history: Option<&History>) -> String {
-    let command = match report.command {
-        Subject::Check => "check",
-        Subject::Drill => "drill",
-    };
+    let command = report.command.as_str();
     let mut note = format!("# Evidence: {command} of {}: {}\n\n", escape(&report.source), report.verdict.as_str());
     for sentence in sentences(report) {
         let _ = writeln!(note, "{}\n", escape(&sentence));
@@ -65,7 +62,6 @@ fn pairs(note: &mut String, rows: &[(&str, String)]) {
 
 fn run(note: &mut String, report: &Report) {
     section(note, "The run");
-    let namespace = report.namespace.as_deref().map_or_else(String::new, |namespace| format!("{namespace}/"));
     let took = duration(report.finished_at.duration_since(report.started_at));
     pairs(
         note,
@@ -73,7 +69,7 @@ fn run(note: &mut String, report: &Report) {
             ("Verdict", format!("**{}**, exit code {}", report.verdict.as_str(), report.exit_code())),
             ("Run", code(&report.run_id)),
             ("Performed by", format!("walproof {}", escape(&report.walproof_version))),
-            ("Source", code(&format!("{namespace}{}", report.source))),
+            ("Source", code(&report.source_name())),
             ("Archive", code(&report.archive)),
             ("Began", moment(report.started_at)),
             ("Ended", format!("{}, after {took}", moment(report.finished_at))),
@@ -269,10 +265,7 @@ fn former_drills(note: &mut String, history: &History) {
 
 fn verify(note: &mut String, report: &Report) {
     section(note, "How to verify");
-    let command = match report.command {
-        Subject::Check => "check",
-        Subject::Drill => "drill",
-    };
+    let command = report.command.as_str();
     let _ = writeln!(
         note,
         "This note was made from the JSON report of run {}, which holds every figure of that run; former drills are the history's. The same question is asked again, of the archive as it is then, by\n",

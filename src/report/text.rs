@@ -12,10 +12,7 @@ use crate::verdict::{Subject, Verdict, reasons};
 /// Renders the whole report. `color` puts ANSI colours on the words that say the same without.
 pub fn render(report: &Report, color: bool) -> String {
     let mut text = String::new();
-    let command = match report.command {
-        Subject::Check => "check",
-        Subject::Drill => "drill",
-    };
+    let command = report.command.as_str();
     let verdict = paint(report.verdict.as_str(), verdict_color(report.verdict), color);
     line(&mut text, &format!("walproof {command} of {}: {verdict}", report.source));
     line(&mut text, "");

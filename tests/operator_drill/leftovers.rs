@@ -34,11 +34,7 @@ async fn creation_of_the_cluster() -> usize {
 /// The drill's pod is gone, and the next night's has another name.
 fn next_night(api: &Api) {
     api.remove(&Key::new("Pod", RELEASE, POD));
-    let name = "walproof-drill-m4q8z";
-    api.put(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": RELEASE},
-        "spec": {"containers": [{"name": "drill", "image": "walproof"}]}, "status": {"phase": "Running"}}));
-    let uid = api.get(&Key::new("Pod", RELEASE, name)).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
-    api.access(|access| access.pod = Some((name.to_owned(), uid)));
+    api.enter_next_pod();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,11 +89,7 @@ async fn what_a_living_run_or_anybody_else_owns_is_not_touched() {
     let api = cluster(3);
     killed(&api, creation_of_the_cluster().await).await;
     // Another pod drills at the same time: the first one's pod is still there.
-    let name = "walproof-drill-m4q8z";
-    api.put(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": RELEASE},
-        "spec": {"containers": [{"name": "drill", "image": "walproof"}]}, "status": {"phase": "Running"}}));
-    let uid = api.get(&Key::new("Pod", RELEASE, name)).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
-    api.access(|access| access.pod = Some((name.to_owned(), uid)));
+    api.enter_next_pod();
 
     let long_ago = json!({"walproof.dev/expires": "2020-01-01T00:00:00Z"});
     let ours = json!({"app.kubernetes.io/managed-by": "walproof", "walproof.dev/run": "20260101t000000z-a1b2c3",

@@ -21,7 +21,7 @@ use http::{Request as HttpRequest, Response};
 use kube::Client;
 use kube::client::Body as Asking;
 use s3s::Body;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower_test::mock;
 
 pub use access::Access;
@@ -185,6 +185,15 @@ impl Api {
     /// Calls `call` when the request of this number has arrived, [`UNDER_WAY`] before it is carried out.
     pub fn call_at(&self, number: usize, call: impl FnOnce() + Send + 'static) {
         self.state().calls.insert(number, Box::new(call));
+    }
+
+    /// Another pod of the drill's runs, and asks from now on.
+    pub fn enter_next_pod(&self) {
+        let name = "walproof-drill-m4q8z";
+        self.put(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": RELEASE},
+            "spec": {"containers": [{"name": "drill", "image": "walproof"}]}, "status": {"phase": "Running"}}));
+        let uid = self.get(&Key::new("Pod", RELEASE, name)).map(|pod| objects::uid_of(&pod).to_owned()).unwrap();
+        self.access(|access| access.pod = Some((name.to_owned(), uid)));
     }
 
     /// Changes who asks, and what it may do.

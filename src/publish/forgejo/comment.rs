@@ -7,7 +7,7 @@ use super::marker;
 use crate::finding::{Blame, Finding, Outcome};
 use crate::publish::markdown::{block, code, escape, within};
 use crate::report::Report;
-use crate::report::text::{count, duration, moment, sentences};
+use crate::report::text::{count, duration, moment, ordered, sentences};
 use crate::verdict::Verdict;
 
 /// Forgejo's limit is 64 KiB at least; bytes, so that characters are fewer.
@@ -51,8 +51,8 @@ fn head(report: &Report, mention: &[String]) -> String {
         "{}\n**{}**: {} of {}, {}\n",
         if marker::is_killed(report) { marker::of_killed_run(report) } else { marker::of_run(report) },
         report.verdict.as_str(),
-        marker::command(report.command),
-        within(NAME_LIMIT, &source(report), code),
+        report.command.as_str(),
+        within(NAME_LIMIT, &report.source_name(), code),
         moment(report.finished_at)
     );
     for sentence in sentences(report) {
@@ -72,24 +72,10 @@ fn head(report: &Report, mention: &[String]) -> String {
     text
 }
 
-/// `namespace/name`, or the name of a source outside of Kubernetes.
-pub fn source(report: &Report) -> String {
-    match &report.namespace {
-        Some(namespace) => format!("{namespace}/{}", report.source),
-        None => report.source.clone(),
-    }
-}
-
 /// A table of what did not pass, and how much did.
 fn findings(findings: &[Finding]) -> String {
-    let mut shown: Vec<&Finding> = findings.iter().filter(|finding| finding.outcome != Outcome::Passed).collect();
-    shown.sort_by_key(|finding| match (finding.outcome, finding.blame) {
-        (Outcome::Failed, Some(Blame::Backups)) => 0,
-        (Outcome::Failed, _) => 1,
-        (Outcome::NotChecked, _) => 2,
-        (Outcome::Note, _) => 3,
-        (Outcome::Passed, _) => 4,
-    });
+    let shown: Vec<&Finding> =
+        ordered(findings).into_iter().filter(|finding| finding.outcome != Outcome::Passed).collect();
     let mut text = String::new();
     let mut written = 0;
     for finding in &shown {

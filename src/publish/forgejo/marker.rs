@@ -4,15 +4,6 @@ use std::fmt::Write;
 
 use crate::finding::{Code, Outcome};
 use crate::report::Report;
-use crate::verdict::Subject;
-
-/// The word for a command, in texts and markers.
-pub const fn command(subject: Subject) -> &'static str {
-    match subject {
-        Subject::Check => "check",
-        Subject::Drill => "drill",
-    }
-}
 
 /// First line of the comment on a run.
 pub fn of_run(report: &Report) -> String {
@@ -37,7 +28,7 @@ fn of(report: &Report, state: &str) -> String {
 /// First line of the tracking issue of a source and command.
 pub fn of_source(report: &Report) -> String {
     let namespace = report.namespace.as_deref().map_or_else(String::new, |namespace| encoded(namespace) + "/");
-    format!("<!-- walproof:v1 source={namespace}{} command={} -->", encoded(&report.source), command(report.command))
+    format!("<!-- walproof:v1 source={namespace}{} command={} -->", encoded(&report.source), report.command.as_str())
 }
 
 /// Whether a text carries a marker, on a line of its own: a quotation does not count.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 
-use super::comment::source;
 use super::marker;
 use crate::history::{Ending, History};
 use crate::publish::markdown::{code, escape, inert, within};
@@ -81,8 +80,8 @@ impl Runs {
         let mut text = format!(
             "**{}**: {} of {}\n\n{}\n\n| | |\n|---|---|\n",
             verdict.as_str(),
-            marker::command(report.command),
-            within(NAME_LIMIT, &source(report), code),
+            report.command.as_str(),
+            within(NAME_LIMIT, &report.source_name(), code),
             within(HEADLINE_LIMIT, &newest.ending.headline, escape),
         );
         let mut line = |name: &str, value: String| text = format!("{text}| {name} | {value} |\n");
@@ -110,7 +109,7 @@ impl Runs {
 /// What a tracking issue is called when it is made. A person may call it something else.
 pub fn title(report: &Report) -> String {
     const CHARACTERS: usize = 200;
-    let title = format!("walproof: {} of {}", marker::command(report.command), inert(&source(report)));
+    let title = format!("walproof: {} of {}", report.command.as_str(), inert(&report.source_name()));
     title.chars().take(CHARACTERS).collect()
 }
 
