@@ -128,6 +128,10 @@ pub enum Requirement {
     ExactBaseline,
     /// The application's own check.
     App,
+    /// The rows of every compared table hold the baseline's values: all fitted into `limits.content`.
+    Content,
+    /// Tables and indexes of the restored server were examined inside: all fitted into `limits.integrity`.
+    Integrity,
 }
 
 /// How long things may take.
@@ -142,6 +146,11 @@ pub struct Limits {
     pub statement: Placed<Period>,
     /// Waiting for one lock on the source.
     pub lock: Placed<Period>,
+    /// Fingerprinting the rows of tables: on the source within `baseline`, and again on the restored server. What does
+    /// not fit is listed as not checked.
+    pub content: Placed<Period>,
+    /// Examining tables and indexes of the restored server inside. What does not fit is listed as not checked.
+    pub integrity: Placed<Period>,
     /// How long a drill waits for the archive to reach the baseline. Left out: the source's `archive_timeout` and a
     /// minute.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,6 +195,8 @@ impl Default for Limits {
             baseline: Period::from_seconds(10 * 60).into(),
             statement: Period::from_seconds(5 * 60).into(),
             lock: Period::from_seconds(2).into(),
+            content: Period::from_seconds(2 * 60).into(),
+            integrity: Period::from_seconds(10 * 60).into(),
             archive_wait: None,
         }
     }

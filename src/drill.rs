@@ -2,7 +2,9 @@
 //! computed from the findings at the end.
 
 pub mod await_archive;
+pub mod compare;
 pub mod evidence;
+pub mod examine;
 pub mod preview;
 pub mod probes;
 pub mod progress;

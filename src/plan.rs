@@ -185,6 +185,10 @@ pub enum Requirement {
     ExactBaseline,
     /// The application's own check.
     App,
+    /// The rows of every compared table hold the baseline's values.
+    Content,
+    /// Tables and indexes were examined inside.
+    Integrity,
 }
 
 /// Where the restore happens.
@@ -234,6 +238,10 @@ pub struct Limits {
     pub baseline: Duration,
     pub statement: Duration,
     pub lock: Duration,
+    /// Fingerprinting rows, on the source and again on the restored server.
+    pub content: Duration,
+    /// Examining tables and indexes inside, on the restored server.
+    pub integrity: Duration,
     /// How long a drill waits for the archive to reach the baseline; None means the source's `archive_timeout` and a
     /// minute.
     pub archive_wait: Option<Duration>,

@@ -88,6 +88,15 @@ pub const fn weight(subject: Subject, code: Code) -> Weight {
             | Code::ServerObjects
             | Code::RecoveryTransactionsMissing
             | Code::TableTimestamps
+            | Code::TableAfterTarget
+            | Code::SchemaObjects
+            | Code::SchemaMigrations
+            | Code::RoleDefinition
+            | Code::RolePrivileges
+            | Code::SequenceBehind
+            | Code::QueryAnswer
+            | Code::ServerWrite
+            | Code::ServerRoleAccess
             | Code::SourceMixedServers
             | Code::SourceReplicaLag,
         )
@@ -142,7 +151,9 @@ pub fn required(plan: &Plan, subject: Subject) -> Vec<Code> {
         Code::ObjectiveRecoveryTime => subject == Subject::Drill && plan.objectives.recovery_time.is_some(),
         Code::ObjectiveRecoveryPoint => subject == Subject::Drill && plan.objectives.recovery_point.is_some(),
         Code::ObjectiveRecoveryWindow => plan.objectives.recovery_window.is_some(),
-        Code::BaselineInexact | Code::AppCheck => subject == Subject::Drill,
+        Code::BaselineInexact | Code::AppCheck | Code::TableContent | Code::IntegrityTable | Code::IntegrityIndex => {
+            subject == Subject::Drill
+        }
         _ => true,
     };
     plan.require.iter().flat_map(|requirement| requirement.codes()).copied().filter(can_be_decided).collect()
@@ -158,6 +169,8 @@ impl Requirement {
             Requirement::Freshness => &[Code::WalStale, Code::BackupStale],
             Requirement::ExactBaseline => &[Code::BaselineInexact],
             Requirement::App => &[Code::AppCheck],
+            Requirement::Content => &[Code::TableContent],
+            Requirement::Integrity => &[Code::IntegrityTable, Code::IntegrityIndex],
         }
     }
 }

@@ -74,6 +74,8 @@ fn plan(server: &Postgres, user: &str, databases: Databases) -> Plan {
             baseline: Duration::from_mins(1),
             statement: Duration::from_secs(30),
             lock: Duration::from_secs(2),
+            content: Duration::from_secs(30),
+            integrity: Duration::from_secs(30),
             archive_wait: None,
         },
     }

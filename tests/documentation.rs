@@ -82,12 +82,21 @@ fn each_entry_names_its_weight_in_both_verdicts() {
 
 #[test]
 fn each_entry_says_which_requirement_raises_it() {
-    let requirements = [Requirement::Objectives, Requirement::Freshness, Requirement::ExactBaseline, Requirement::App];
+    let requirements = [
+        Requirement::Objectives,
+        Requirement::Freshness,
+        Requirement::ExactBaseline,
+        Requirement::App,
+        Requirement::Content,
+        Requirement::Integrity,
+    ];
     let name = |requirement| match requirement {
         Requirement::Objectives => "objectives",
         Requirement::Freshness => "freshness",
         Requirement::ExactBaseline => "exactBaseline",
         Requirement::App => "app",
+        Requirement::Content => "content",
+        Requirement::Integrity => "integrity",
     };
     for &code in Code::ALL {
         for requirement in requirements {

@@ -1,22 +1,21 @@
 //! The probes of a drill, in their order: first those that must see the server untouched.
 
+use tokio_postgres::Client;
+
+use super::compare::compare;
 use super::evidence::Evidence;
-use super::restore::{Recovered, unreadable};
-use crate::archive::inventory::Inventory;
+use super::examine::examine;
+use super::restore::{Recovered, Task, unreadable};
 use crate::finding::{Blame, Code, Finding, Outcome};
-use crate::postgres::ConnectError;
 use crate::probe::identity::{self, SystemIdentifiers};
-use crate::probe::tables::{self, Comparison};
+use crate::probe::recovery::Recovery;
 use crate::probe::{certificate, isolation, objects, recovery};
 use crate::sandbox::Sandbox;
-use crate::source::baseline::Baseline;
-use crate::target::{Choice, Stop};
+use crate::target::Stop;
 
-/// All probes; none stops the next.
+/// All probes; none stops the next. Those that write come last.
 pub async fn probe(
-    baseline: Option<&Baseline>,
-    choice: &Choice,
-    inventory: &Inventory,
+    task: &Task<'_>,
     recovered: Recovered,
     sandbox: &Sandbox,
     archiving_failing: Option<&str>,
@@ -29,17 +28,25 @@ pub async fn probe(
     evidence.add(identity::judge(&SystemIdentifiers {
         restored: recovered.control,
         backup: recovered.backup,
-        baseline: baseline.and_then(|baseline| baseline.server.system_identifier.parse().ok()),
+        baseline: task.baseline.and_then(|baseline| baseline.server.system_identifier.parse().ok()),
     }));
-    let recovery = match recovery {
-        Ok(recovery) => recovery,
-        Err(finding) => return evidence.add(finding),
-    };
-    let size = inventory.wal.segment_size;
+    match recovery {
+        Ok(recovery) => {
+            let stopped_well = judge_stop(task, &recovery, sandbox, evidence);
+            beside_baseline(task, &client, &recovery, stopped_well, sandbox, archiving_failing, evidence).await;
+        }
+        Err(finding) => evidence.add(finding),
+    }
+    examine(&client, sandbox, &task.plan.limits, evidence).await;
+}
+
+/// Whether recovery stopped where it was told to.
+fn judge_stop(task: &Task<'_>, recovery: &Recovery, sandbox: &Sandbox, evidence: &mut Evidence) -> bool {
+    let size = task.inventory.wal.segment_size;
     let unreadable = unreadable(sandbox, size);
-    let stop = recovery::judge(&recovery.stop, choice, baseline, size, unreadable.as_ref());
+    let stop = recovery::judge(&recovery.stop, task.choice, task.baseline, size, unreadable.as_ref());
     let stop = match sandbox {
-        Sandbox::Operator(sandbox) if choice.stop == Stop::EndOfArchive => {
+        Sandbox::Operator(sandbox) if task.choice.stop == Stop::EndOfArchive => {
             by_the_operator(stop, sandbox.log_is_whole())
         }
         _ => stop,
@@ -55,17 +62,31 @@ pub async fn probe(
         restore.last_commit_at = recovery.last_commit;
     }
     evidence.proven_until = recovery.last_commit;
-    let Some(baseline) = baseline else {
+    stopped_well
+}
+
+/// What only a baseline can tell, where the copy has come as far as the baseline.
+async fn beside_baseline(
+    task: &Task<'_>,
+    client: &Client,
+    recovery: &Recovery,
+    stopped_well: bool,
+    sandbox: &Sandbox,
+    archiving_failing: Option<&str>,
+    evidence: &mut Evidence,
+) {
+    let Some(baseline) = task.baseline else {
         return evidence.add(Finding::not_checked(Code::TableRowCount, "there is no baseline to compare with"));
     };
-    if recovery.stop.switch < baseline.lsn && !choice.short_of_baseline && choice.stop != Stop::BeforeLsn(baseline.lsn)
-    {
+    let choice = task.choice;
+    let is_at_baseline = choice.stop == Stop::BeforeLsn(baseline.lsn);
+    if recovery.stop.switch < baseline.lsn && !choice.short_of_baseline && !is_at_baseline {
         let summary = "recovery was to stop before the baseline, so their counts need not be equal";
         return evidence
             .add(Finding::not_checked(Code::TableRowCount, summary).hint("the target `baseline` compares exactly"));
     }
-    evidence.add(objects::probe(&client, baseline, choice.stop == Stop::BeforeLsn(baseline.lsn)).await);
-    let missing = match recovery.next_xid_unknown.filter(|_| choice.short_of_baseline) {
+    evidence.add(objects::probe(client, baseline, is_at_baseline).await);
+    let missing = match recovery.next_xid_unknown.as_ref().filter(|_| choice.short_of_baseline) {
         // With the LSN reached nothing can be missing; here only the copy's first own transaction can tell.
         Some(reason) => {
             let summary = "which transactions belong to the copy itself is not known";
@@ -86,7 +107,7 @@ pub async fn probe(
             "counts are not compared: transactions of the baseline are not in the copy",
         ));
     }
-    compare(baseline, choice, recovery.next_xid, sandbox, evidence).await;
+    compare(baseline, choice, recovery.next_xid, sandbox, &task.plan.limits, evidence).await;
 }
 
 /// Without a target, damage only shows in the log; and one attempt of the operator's may have been given a segment that
@@ -103,63 +124,4 @@ fn by_the_operator(stop: Finding, log_is_whole: bool) -> Finding {
         }
         _ => stop,
     }
-}
-
-async fn compare(baseline: &Baseline, choice: &Choice, next_xid: u64, sandbox: &Sandbox, evidence: &mut Evidence) {
-    let mut results = Vec::new();
-    let mut certificates = Vec::new();
-    let mut columns = 0;
-    let mut troubles = Vec::new();
-    let stop_at_baseline = Stop::BeforeLsn(baseline.lsn);
-    for database in &baseline.databases {
-        let client = match sandbox.connect(&database.name).await {
-            Ok(client) => client,
-            // One that was dropped by a transaction between snapshot and LSN is not lost.
-            Err(error @ ConnectError::NoSuchDatabase(_)) if baseline.exact && choice.stop == stop_at_baseline => {
-                troubles.push(
-                    Finding::failed(
-                        Code::TableRowCount,
-                        Blame::Backups,
-                        format!("database {} is not there", database.name),
-                    )
-                    .of(&database.name)
-                    .expected(format!("a database with {} tables", database.tables.len()))
-                    .observed(error.to_string())
-                    .hint("the backup is not what the source held: make a new base backup, keep this one for analysis"),
-                );
-                continue;
-            }
-            Err(error) => {
-                let summary = format!("database {} could not be asked: {error}", database.name);
-                troubles.push(Finding::not_checked(Code::TableRowCount, summary).of(&database.name));
-                continue;
-            }
-        };
-        let certified = certificate::certify(&client, &database.snapshot, baseline, &choice.stop, next_xid).await;
-        let certificate = match certified {
-            Ok(certificate) => certificate,
-            Err(finding) => {
-                troubles.push(
-                    Finding::not_checked(Code::TableRowCount, "the certificate could not be made").of(&database.name),
-                );
-                troubles.push(finding);
-                continue;
-            }
-        };
-        for table in &database.tables {
-            let read = tables::read(&client, table, &certificate).await;
-            let (result, findings) = tables::judge(&database.name, table, read, &certificate);
-            if result.comparison != Comparison::NotChecked && result.rows_observed.is_some() {
-                columns += table.timestamps.len() as u64;
-            }
-            results.push(result);
-            troubles.extend(findings);
-        }
-        certificates.push((database.name.clone(), certificate));
-    }
-    evidence.add(certificate::describe(&certificates));
-    let timestamps_failed = troubles.iter().any(|finding| finding.code == Code::TableTimestamps);
-    evidence.extend(tables::sum(&results, columns, timestamps_failed));
-    evidence.extend(troubles);
-    evidence.tables(results);
 }

@@ -103,7 +103,7 @@ pub async fn prove(
         .as_ref()
         .filter(|_| is_short)
         .and_then(|baseline| baseline.archiver.as_ref()?.is_failing(baseline.captured_at, plan.freshness.max_wal_age));
-    probe(baseline.as_ref(), &choice, &inventory, recovered, sandbox, archiving_failing.as_deref(), evidence).await;
+    probe(&task, recovered, sandbox, archiving_failing.as_deref(), evidence).await;
     evidence.phase("probes", started);
     if let (Sandbox::Operator(sandbox), Some(source)) = (sandbox, &reach.source)
         && let plan::Sandbox::Operator(OperatorSandbox { app: Some(app), .. }) = &plan.sandbox

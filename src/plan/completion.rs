@@ -320,6 +320,8 @@ fn requirement(written: config::Requirement) -> Requirement {
         config::Requirement::Freshness => Requirement::Freshness,
         config::Requirement::ExactBaseline => Requirement::ExactBaseline,
         config::Requirement::App => Requirement::App,
+        config::Requirement::Content => Requirement::Content,
+        config::Requirement::Integrity => Requirement::Integrity,
     }
 }
 
@@ -329,6 +331,8 @@ fn limits(written: &config::Limits, mistakes: &mut Mistakes) -> Limits {
         baseline: positive("baseline", &written.baseline, mistakes),
         statement: positive("statement", &written.statement, mistakes),
         lock: positive("lock", &written.lock, mistakes),
+        content: positive("content", &written.content, mistakes),
+        integrity: positive("integrity", &written.integrity, mistakes),
         archive_wait: written.archive_wait.as_ref().map(|wait| positive("archiveWait", wait, mistakes)),
     };
     check_order(("lock", &written.lock), ("statement", &written.statement), mistakes);

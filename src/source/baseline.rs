@@ -14,7 +14,7 @@ use crate::finding::Finding;
 use crate::json;
 
 /// The version of the document that this program writes, and the only one it reads.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Baseline {
@@ -205,7 +205,7 @@ mod tests {
     fn a_document_is_read_as_it_was_written() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("baseline.json");
-        std::fs::write(&path, document(1)).unwrap();
+        std::fs::write(&path, document(2)).unwrap();
         let baseline = Baseline::read(&path).unwrap();
         std::fs::write(&path, baseline.json()).unwrap();
         assert_eq!(Baseline::read(&path).unwrap(), baseline);
@@ -217,8 +217,8 @@ mod tests {
     fn a_document_of_another_version_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("baseline.json");
-        std::fs::write(&path, document(2)).unwrap();
+        std::fs::write(&path, document(1)).unwrap();
         let error = Baseline::read(&path).unwrap_err().render();
-        assert!(error.contains("its schema_version is 2; this walproof reads 1"), "{error}");
+        assert!(error.contains("its schema_version is 1; this walproof reads 2"), "{error}");
     }
 }

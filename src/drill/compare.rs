@@ -1,0 +1,126 @@
+//! The comparing probes: every database of the baseline beside the restored one, under one certificate for each.
+
+use std::time::Instant;
+
+use tokio_postgres::Client;
+
+use super::evidence::Evidence;
+use crate::finding::{Blame, Code, Finding};
+use crate::plan::Limits;
+use crate::postgres::ConnectError;
+use crate::probe::certificate::{self, Certificate};
+use crate::probe::tables::{self, Comparison, TableResult};
+use crate::probe::{Compared, Found, content, queries, roles, schema, sequences};
+use crate::sandbox::Sandbox;
+use crate::source::baseline::{Baseline, DatabaseBaseline};
+use crate::target::{Choice, Stop};
+
+/// What the databases came to, one after the other.
+#[derive(Default)]
+struct Results {
+    tables: Vec<TableResult>,
+    certificates: Vec<(String, Certificate)>,
+    timestamp_columns: u64,
+    /// What the tables and the databases themselves gave reason to say.
+    troubles: Vec<Finding>,
+    content: Vec<Found>,
+    schema: Vec<Found>,
+    roles: Vec<Found>,
+    sequences: Vec<Found>,
+    queries: Vec<Found>,
+}
+
+/// Compares everything that the baseline holds. Nothing here writes.
+pub async fn compare(
+    baseline: &Baseline,
+    choice: &Choice,
+    next_xid: u64,
+    sandbox: &Sandbox,
+    limits: &Limits,
+    evidence: &mut Evidence,
+) {
+    let mut results = Results::default();
+    let content_until = Instant::now() + limits.content;
+    for database in &baseline.databases {
+        let (client, certificate) = match open(baseline, database, choice, next_xid, sandbox).await {
+            Ok(opened) => opened,
+            Err(findings) => {
+                results.troubles.extend(findings);
+                continue;
+            }
+        };
+        let compared = Compared { client: &client, baseline, database, certificate: &certificate, next_xid };
+        count_tables(&compared, &mut results).await;
+        results.content.push(content::probe(&compared, content_until).await);
+        results.schema.push(schema::probe(&compared).await);
+        results.roles.push(roles::probe(&compared).await);
+        results.sequences.push(sequences::probe(&compared).await);
+        results.queries.push(queries::probe(&compared).await);
+        results.certificates.push((database.name.clone(), certificate));
+    }
+    evidence.add(certificate::describe(&results.certificates));
+    let timestamps_failed = results.troubles.iter().any(|finding| finding.code == Code::TableTimestamps);
+    evidence.extend(tables::sum(&results.tables, results.timestamp_columns, timestamps_failed));
+    evidence.extend(results.troubles);
+    evidence.tables(results.tables);
+    for (code, found, (singular, plural)) in [
+        (Code::TableContent, results.content, ("table", "tables")),
+        (Code::SchemaObjects, results.schema, ("object", "objects")),
+        (Code::RolePrivileges, results.roles, ("object", "objects")),
+        (Code::SequenceBehind, results.sequences, ("sequence", "sequences")),
+        (Code::QueryAnswer, results.queries, ("query", "queries")),
+    ] {
+        evidence.extend(Found::sum(code, found, singular, plural));
+    }
+}
+
+/// Connects to one database and certifies it.
+async fn open(
+    baseline: &Baseline,
+    database: &DatabaseBaseline,
+    choice: &Choice,
+    next_xid: u64,
+    sandbox: &Sandbox,
+) -> Result<(Client, Certificate), Vec<Finding>> {
+    let client = match sandbox.connect(&database.name).await {
+        Ok(client) => client,
+        // One that was dropped by a transaction between snapshot and LSN is not lost.
+        Err(error @ ConnectError::NoSuchDatabase(_))
+            if baseline.exact && choice.stop == Stop::BeforeLsn(baseline.lsn) =>
+        {
+            let finding = Finding::failed(
+                Code::TableRowCount,
+                Blame::Backups,
+                format!("database {} is not there", database.name),
+            )
+            .of(&database.name)
+            .expected(format!("a database with {} tables", database.tables.len()))
+            .observed(error.to_string())
+            .hint("the backup is not what the source held: make a new base backup, keep this one for analysis");
+            return Err(vec![finding]);
+        }
+        Err(error) => {
+            let summary = format!("database {} could not be asked: {error}", database.name);
+            return Err(vec![Finding::not_checked(Code::TableRowCount, summary).of(&database.name)]);
+        }
+    };
+    match certificate::certify(&client, &database.snapshot, baseline, &choice.stop, next_xid).await {
+        Ok(certificate) => Ok((client, certificate)),
+        Err(finding) => Err(vec![
+            Finding::not_checked(Code::TableRowCount, "the certificate could not be made").of(&database.name),
+            finding,
+        ]),
+    }
+}
+
+async fn count_tables(compared: &Compared<'_>, results: &mut Results) {
+    for table in &compared.database.tables {
+        let read = tables::read(compared.client, table, compared.certificate).await;
+        let (result, findings) = tables::judge(&compared.database.name, table, read, compared.certificate);
+        if result.comparison != Comparison::NotChecked && result.rows_observed.is_some() {
+            results.timestamp_columns += table.timestamps.len() as u64;
+        }
+        results.tables.push(result);
+        results.troubles.extend(findings);
+    }
+}
