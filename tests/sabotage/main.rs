@@ -16,6 +16,8 @@ mod latest_over_a_gap;
 mod live_row_lost;
 mod lost_update_on_an_idle_source;
 mod middle_segment_missing;
+mod relation_file_missing;
+mod row_lost_behind_its_index;
 mod segment_from_another_cluster;
 mod segment_truncated;
 
