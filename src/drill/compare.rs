@@ -10,9 +10,10 @@ use crate::plan::Limits;
 use crate::postgres::ConnectError;
 use crate::probe::certificate::{self, Certificate};
 use crate::probe::tables::{self, Comparison, TableResult};
-use crate::probe::{Compared, Found, content, queries, roles, schema, sequences};
+use crate::probe::{Compared, Found, catalog, content, migrations, queries, roles, schema, sequences};
 use crate::sandbox::Sandbox;
 use crate::source::baseline::{Baseline, DatabaseBaseline};
+use crate::source::catalog::of_database;
 use crate::target::{Choice, Stop};
 
 /// What the databases came to, one after the other.
@@ -25,7 +26,9 @@ struct Results {
     troubles: Vec<Finding>,
     content: Vec<Found>,
     schema: Vec<Found>,
+    migrations: Vec<Found>,
     roles: Vec<Found>,
+    privileges: Vec<Found>,
     sequences: Vec<Found>,
     queries: Vec<Found>,
 }
@@ -49,11 +52,12 @@ pub async fn compare(
                 continue;
             }
         };
-        let compared = Compared { client: &client, baseline, database, certificate: &certificate, next_xid };
+        let by_operator = matches!(sandbox, Sandbox::Operator(_));
+        let compared =
+            Compared { client: &client, baseline, database, certificate: &certificate, next_xid, by_operator };
         count_tables(&compared, &mut results).await;
         results.content.push(content::probe(&compared, content_until).await);
-        results.schema.push(schema::probe(&compared).await);
-        results.roles.push(roles::probe(&compared).await);
+        compare_catalogs(&compared, &mut results).await;
         results.sequences.push(sequences::probe(&compared).await);
         results.queries.push(queries::probe(&compared).await);
         results.certificates.push((database.name.clone(), certificate));
@@ -66,7 +70,9 @@ pub async fn compare(
     for (code, found, (singular, plural)) in [
         (Code::TableContent, results.content, ("table", "tables")),
         (Code::SchemaObjects, results.schema, ("object", "objects")),
-        (Code::RolePrivileges, results.roles, ("object", "objects")),
+        (Code::SchemaMigrations, results.migrations, ("migration", "migrations")),
+        (Code::RoleDefinition, results.roles, ("role, membership or setting", "roles, memberships and settings")),
+        (Code::RolePrivileges, results.privileges, ("object", "objects")),
         (Code::SequenceBehind, results.sequences, ("sequence", "sequences")),
         (Code::QueryAnswer, results.queries, ("query", "queries")),
     ] {
@@ -110,6 +116,20 @@ async fn open(
             Finding::not_checked(Code::TableRowCount, "the certificate could not be made").of(&database.name),
             finding,
         ]),
+    }
+}
+
+async fn compare_catalogs(compared: &Compared<'_>, results: &mut Results) {
+    let questions = of_database(compared.baseline.server.version_number);
+    let restored = catalog::read(compared.client, &questions, compared.certificate).await;
+    results.schema.push(schema::probe(compared, &restored));
+    results.privileges.push(roles::probe(compared, &restored));
+    results.migrations.push(migrations::probe(compared).await);
+    let is_first = compared.baseline.databases.first().is_some_and(|first| first.oid == compared.database.oid);
+    if is_first {
+        let (roles, privileges) = roles::shared(compared).await;
+        results.roles.push(roles);
+        results.privileges.push(privileges);
     }
 }
 

@@ -1,11 +1,13 @@
 //! Probes: each one comparison or test on the restored server. They know a connection and the baseline, nothing else.
 //! All run; none stops the next.
 
+pub mod catalog;
 pub mod certificate;
 pub mod content;
 pub mod identity;
 pub mod integrity;
 pub mod isolation;
+pub mod migrations;
 pub mod objects;
 pub mod queries;
 pub mod recovery;
@@ -33,6 +35,14 @@ pub struct Compared<'a> {
     pub certificate: &'a Certificate,
     /// N: whatever this transaction or a later one wrote is the copy's own.
     pub next_xid: u64,
+    /// Whether the operator used the copy before us.
+    pub by_operator: bool,
+}
+
+impl<'a> Compared<'a> {
+    fn judging(&self, place: &'a str) -> catalog::Judging<'a> {
+        catalog::Judging { place, committed: self.certificate.committed, by_operator: self.by_operator }
+    }
 }
 
 /// What a probe found in one database.
@@ -45,6 +55,10 @@ pub struct Found {
 }
 
 impl Found {
+    fn only(finding: Finding) -> Self {
+        Self { compared: 0, findings: vec![finding] }
+    }
+
     /// One probe's findings over all databases, summed up in a passed one where nothing failed and nothing stayed
     /// undecided. With nothing compared and nothing found it says so in a note.
     pub fn sum(code: Code, all: Vec<Self>, singular: &str, plural: &str) -> Vec<Finding> {

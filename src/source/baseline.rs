@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::archiver::Archiver;
+use super::catalog::Catalog;
+use super::migrations::MigrationsBaseline;
 use super::snapshot::Snapshot;
 use crate::archive::wal::{Lsn, SegmentSize, Timeline};
 use crate::error::{Error, Reason};
@@ -65,6 +67,9 @@ pub struct Server {
     /// Roles that were there before the snapshot and after the LSN.
     #[serde(default)]
     pub roles: Vec<RoleBaseline>,
+    /// What all databases share, read under the snapshot of the first one. Absent when that one could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<Catalog>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +95,15 @@ pub struct DatabaseBaseline {
     /// Read before the snapshot: the copy's values are the same or higher.
     #[serde(default)]
     pub sequences: Vec<SequenceBaseline>,
+    /// Its schema, owners and grants. Absent when the database could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<Catalog>,
+    /// The version tables of migration tools.
+    #[serde(default)]
+    pub migrations: Vec<MigrationsBaseline>,
+    /// Why there are none of some table, or of all, in a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub migrations_not_read: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

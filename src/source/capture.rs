@@ -80,8 +80,8 @@ async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) 
     let mut attempts = 0;
     let mut round = 1;
     let captured = loop {
-        let captured =
-            capture_round(plan, connection, &databases, &observer, &identity, started, &mut attempts).await?;
+        let server = (&identity, facts.version_number);
+        let captured = capture_round(plan, connection, &databases, &observer, server, started, &mut attempts).await?;
         let has_changed = captured.counted.iter().any(|counted| counted.has_changed);
         if !has_changed || round == ROUNDS || started.elapsed() > plan.limits.baseline / 2 {
             break captured;
@@ -99,6 +99,7 @@ async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) 
             powers.extend(role::power_in(&database.client, &database.name).await.ok().flatten());
             powers.extend(counted.power);
         }
+        facts.catalog = facts.catalog.or(counted.shared);
         documents.push(DatabaseBaseline {
             name: database.name.clone(),
             oid: database.oid,
@@ -106,6 +107,9 @@ async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) 
             lsn: held.lsn,
             tables: counted.tables,
             sequences,
+            catalog: counted.catalog,
+            migrations: counted.migrations,
+            migrations_not_read: counted.migrations_not_read,
         });
     }
     // A role that comes or goes meanwhile may or may not be there at the LSN.
@@ -182,7 +186,7 @@ async fn capture_round(
     connection: &Connection,
     databases: &[Database],
     observer: &Client,
-    identity: &Identity,
+    (identity, version): (&Identity, u32),
     started: Instant,
     attempts: &mut u32,
 ) -> Result<Round, Box<Finding>> {
@@ -216,7 +220,7 @@ async fn capture_round(
     }
 
     let deadline = started + plan.limits.baseline;
-    let reading = databases.iter().zip(&taken.held).map(|(database, held)| Reading {
+    let reading = databases.iter().zip(&taken.held).enumerate().map(|(index, (database, held))| Reading {
         connection,
         limits: &plan.limits,
         database: &database.name,
@@ -224,6 +228,8 @@ async fn capture_round(
         exported: &held.exported,
         observer,
         identity,
+        version,
+        reads_shared: index == 0,
         deadline,
     });
     let reading: Vec<Reading> = reading.collect();

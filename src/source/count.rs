@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use tokio_postgres::{Client, Error, SimpleQueryRow};
 
 use super::baseline::{NotRead, TableBaseline, TimestampBaseline};
+use super::catalog::{self, Catalog, Side};
+use super::migrations::MigrationsBaseline;
 use super::server::{Identity, not_captured};
 use super::tables::{self, Selected};
 use crate::finding::Finding;
@@ -30,6 +32,10 @@ pub struct Reading<'a> {
     /// A connection that asks who waits for us.
     pub observer: &'a Client,
     pub identity: &'a Identity,
+    /// As `server_version_num`.
+    pub version: u32,
+    /// Whether what all databases share is read as well.
+    pub reads_shared: bool,
     /// No table is begun after this.
     pub deadline: Instant,
 }
@@ -38,6 +44,11 @@ pub struct Reading<'a> {
 #[derive(Debug, Default)]
 pub struct Counted {
     pub tables: Vec<TableBaseline>,
+    pub catalog: Option<Catalog>,
+    /// What all databases share, where it was asked for.
+    pub shared: Option<Catalog>,
+    pub migrations: Vec<MigrationsBaseline>,
+    pub migrations_not_read: Vec<String>,
     pub not_read: Vec<NotRead>,
     /// What the role could write here.
     pub power: Option<String>,
@@ -77,6 +88,12 @@ impl Reading<'_> {
         if let Some(other) = identified.first().and_then(Identity::of) {
             self.identity.agree(&other)?;
         }
+
+        all.catalog = Some(self.catalog(&client, &catalog::of_database(self.version)).await);
+        if self.reads_shared {
+            all.shared = Some(self.catalog(&client, &catalog::of_server(self.version, Side::Source)).await);
+        }
+        (all.migrations, all.migrations_not_read) = self.migrations(&client).await;
 
         let selection = match self.select(&client).await {
             Ok(selection) => selection,
@@ -166,7 +183,7 @@ impl Reading<'_> {
     }
 
     /// Settings of the transaction's own: a pooler may have given this one to another session than the last.
-    fn begin(&self, limit: Duration) -> String {
+    pub(super) fn begin(&self, limit: Duration) -> String {
         format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}; \
              SET LOCAL row_security = off; SET LOCAL search_path = pg_catalog; SET LOCAL TimeZone = 'UTC'; \

@@ -3,6 +3,7 @@
 pub mod archiver;
 pub mod baseline;
 pub mod capture;
+pub mod catalog;
 pub mod cluster;
 mod count;
 pub mod endpoint;
@@ -10,6 +11,7 @@ pub mod endpoint;
 pub mod fixture;
 pub mod gates;
 mod holder;
+pub mod migrations;
 pub mod reach;
 mod role;
 mod server;

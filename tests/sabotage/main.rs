@@ -9,25 +9,35 @@ mod trial;
 mod base_tar_truncated;
 mod bit_flipped_and_recompressed;
 mod bit_flipped_in_a_row;
+mod column_type_changed;
 mod copy_that_archives;
 mod database_lost;
 mod empty_database;
+mod extension_lost;
 mod first_needed_segment_missing;
+mod function_changed;
+mod grant_lost;
+mod index_lost;
 mod last_segment_missing;
 mod latest_over_a_gap;
 mod live_row_lost;
 mod lost_update_on_an_idle_source;
 mod middle_segment_missing;
+mod migration_lost;
+mod migration_older;
 mod page_zeroed;
 mod pg_control_missing;
 mod relation_file_missing;
+mod role_attribute_lost;
 mod role_lost;
 mod row_added;
+mod row_level_security_off;
 mod row_lost_behind_its_index;
 mod rows_deleted;
 mod segment_from_another_cluster;
 mod segment_truncated;
 mod timestamps_shifted;
+mod view_lost;
 
 // Without these, every other verdict here might have another cause than the sabotage.
 

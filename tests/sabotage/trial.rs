@@ -185,6 +185,20 @@ impl std::fmt::Display for Judged {
     }
 }
 
+/// A table of the prepared archive's baseline document.
+pub fn table(database: &str, name: &str) -> Value {
+    named(&named(&baseline()["databases"], database)["tables"], name)
+}
+
+/// The prepared archive's baseline document.
+pub fn baseline() -> Value {
+    serde_json::from_slice(&fs::read(Prepared::get().baseline()).unwrap()).unwrap()
+}
+
+fn named(list: &Value, name: &str) -> Value {
+    list.as_array().unwrap().iter().find(|entry| entry["name"] == name).cloned().unwrap()
+}
+
 /// Every file of the store with its age and content.
 fn objects(root: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
     let object = |path: PathBuf| {

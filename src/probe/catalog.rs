@@ -1,0 +1,211 @@
+//! The facts of a catalog beside the baseline's: what is missing, what differs, what is there beyond. What the copy's own
+//! transactions wrote is told apart by the xmin of the catalogs' rows.
+
+mod tell;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio_postgres::Client;
+
+use super::Found;
+use super::certificate::Certificate;
+use crate::finding::Code;
+use crate::postgres::{reason, rows};
+use crate::source::catalog::{Catalog, Question, Section};
+
+/// What the operator drops where its `Cluster` has no parameters for it.
+const DROPPED_BY_OPERATOR: [&str; 3] = ["pg_failover_slots", "pg_stat_statements", "pgaudit"];
+
+/// Who wrote what a fact was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// A transaction that the baseline's snapshot shows.
+    Source,
+    /// One between the snapshot and the stop.
+    Beyond,
+    /// One of the copy's own.
+    Copy,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    pub definition: String,
+    pub writer: Writer,
+}
+
+/// What the restored server answered.
+#[derive(Debug, Clone, Default)]
+pub struct Restored {
+    pub objects: Answers,
+    pub privileges: Answers,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Answers {
+    /// By kind and name.
+    pub facts: BTreeMap<&'static str, BTreeMap<String, Fact>>,
+    /// Why a kind was not read.
+    pub not_read: BTreeMap<&'static str, String>,
+}
+
+/// Asks the restored server.
+pub async fn read(client: &Client, questions: &[Question], certificate: &Certificate) -> Restored {
+    let mut restored = Restored::default();
+    let writer = writer(certificate);
+    for question in questions {
+        let section = if question.is_privilege { &mut restored.privileges } else { &mut restored.objects };
+        let rows = match rows(client, &question.sql(&writer)).await {
+            Ok(rows) => rows,
+            Err(error) => {
+                section.not_read.insert(question.kind, reason(&error));
+                continue;
+            }
+        };
+        let facts = rows.iter().map(|row| {
+            let text = |index| row.get(index).unwrap_or_default().to_owned();
+            let writer = match row.get(2) {
+                Some("copy") => Writer::Copy,
+                Some("beyond") => Writer::Beyond,
+                _ => Writer::Source,
+            };
+            (text(0), Fact { definition: text(1), writer })
+        });
+        section.facts.insert(question.kind, facts.collect());
+    }
+    restored
+}
+
+/// SQL that says who wrote the rows with the xmins `written`. From the certificate's bound on all is the copy's own. The
+/// copy's next transaction bounds it from above: xmin has 32 bits, and an old row's could else pass for a new one's.
+fn writer(certificate: &Certificate) -> String {
+    let bound = certificate.to;
+    let own = format!(
+        "(xmin::text::int8 - {} + 4294967296) % 4294967296 < pg_snapshot_xmax(pg_current_snapshot())::text::int8 - {bound}",
+        bound & 0xFFFF_FFFF
+    );
+    let beyond = if certificate.is_exact() { "false".to_owned() } else { certificate.wrote_row() };
+    format!(
+        "CASE WHEN EXISTS (SELECT FROM unnest(written) AS one (xmin) WHERE {own}) THEN 'copy'
+            WHEN EXISTS (SELECT FROM unnest(written) AS one (xmin) WHERE {beyond}) THEN 'beyond' ELSE '' END"
+    )
+}
+
+/// How differences are judged and told.
+#[derive(Debug, Clone, Copy)]
+pub struct Judging<'a> {
+    /// Whose objects they are: a database's name, or words.
+    pub place: &'a str,
+    /// How many transactions beyond the baseline may explain a difference.
+    pub committed: u64,
+    /// Whether the operator used the copy before us.
+    pub by_operator: bool,
+}
+
+/// Compares what there is. What belongs to something that is itself missing or additional is not told again.
+pub fn objects(code: Code, expected: &Catalog, restored: &Restored, judging: Judging) -> Found {
+    judge(code, "", &expected.objects, &restored.objects, &Kin::new(expected, restored), judging)
+}
+
+/// Compares owners, grants and policies, but for those of an object that is itself missing or additional, which
+/// [`objects`] tells.
+pub fn privileges(code: Code, expected: &Catalog, restored: &Restored, judging: Judging) -> Found {
+    let kin = Kin::new(expected, restored);
+    judge(code, "owner and grants of ", &expected.privileges, &restored.privileges, &kin, judging)
+}
+
+/// Objects that are on one side only, by kind and name.
+struct Kin<'a>(BTreeSet<(&'a str, &'a str)>, BTreeSet<&'a str>);
+
+impl<'a> Kin<'a> {
+    fn new(expected: &'a Catalog, restored: &'a Restored) -> Self {
+        let mut alone = BTreeSet::new();
+        for (&kind, observed) in &restored.objects.facts {
+            let Some(expected) = expected.objects.facts.get(kind) else { continue };
+            alone
+                .extend(expected.keys().filter(|name| !observed.contains_key(*name)).map(|name| (kind, name.as_str())));
+            alone
+                .extend(observed.keys().filter(|name| !expected.contains_key(*name)).map(|name| (kind, name.as_str())));
+        }
+        let names = alone.iter().map(|&(_, name)| name).collect();
+        Self(alone, names)
+    }
+
+    /// True for what belongs to an object that is on one side only: its name begins with that one's. With `itself`, also
+    /// for what is said of the object itself.
+    fn covers(&self, kind: &str, name: &str, itself: bool) -> bool {
+        itself && self.0.contains(&(kind, name))
+            || name.match_indices('.').any(|(end, _)| self.1.contains(&name[..end]))
+    }
+}
+
+/// What differs of one kind: names and definitions, expected first.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Differences<'a> {
+    missing: Vec<(&'a str, &'a str)>,
+    changed: Vec<(&'a str, &'a str, &'a str)>,
+    additional: Vec<(&'a str, &'a str)>,
+    /// Written by transactions beyond the baseline.
+    explained: Vec<&'a str>,
+    /// Changed by the copy, so that nobody knows what it was before.
+    overwritten: Vec<(&'a str, &'a str, &'a str)>,
+    dropped_by_operator: Vec<&'a str>,
+}
+
+fn judge(code: Code, prefix: &str, expected: &Section, observed: &Answers, kin: &Kin, judging: Judging) -> Found {
+    let mut found = Found::default();
+    for (&kind, observed) in &observed.facts {
+        if let Some(expected) = expected.facts.get(kind) {
+            found.compared += expected.len() as u64;
+            let differences = differences(kind, expected, observed, kin, !prefix.is_empty(), judging);
+            found.findings.extend(tell::tell(code, prefix, kind, &differences, judging));
+        } else {
+            let reason = expected.not_read.get(kind).map_or("it was written by another walproof", String::as_str);
+            found.findings.push(tell::not_read(code, prefix, kind, "the baseline does not hold", reason, judging));
+        }
+    }
+    let not_read = observed.not_read.iter();
+    found.findings.extend(
+        not_read.map(|(kind, reason)| {
+            tell::not_read(code, prefix, kind, "the restored server did not tell", reason, judging)
+        }),
+    );
+    found
+}
+
+fn differences<'a>(
+    kind: &str,
+    expected: &'a BTreeMap<String, String>,
+    observed: &'a BTreeMap<String, Fact>,
+    kin: &Kin,
+    of_objects: bool,
+    judging: Judging,
+) -> Differences<'a> {
+    let mut differences = Differences::default();
+    for (name, definition) in expected {
+        match observed.get(name) {
+            Some(fact) if fact.definition == *definition => {}
+            Some(Fact { definition: found, writer: Writer::Copy }) => {
+                differences.overwritten.push((name, definition, found));
+            }
+            Some(Fact { writer: Writer::Beyond, .. }) => differences.explained.push(name),
+            Some(fact) => differences.changed.push((name, definition, &fact.definition)),
+            None if kin.covers(kind, name, of_objects) => {}
+            None if judging.by_operator && kind == "extension" && DROPPED_BY_OPERATOR.contains(&name.as_str()) => {
+                differences.dropped_by_operator.push(name);
+            }
+            None => differences.missing.push((name, definition)),
+        }
+    }
+    for (name, fact) in observed.iter().filter(|(name, _)| !expected.contains_key(*name)) {
+        match fact.writer {
+            Writer::Copy => {}
+            _ if kin.covers(kind, name, of_objects) => {}
+            Writer::Beyond => differences.explained.push(name),
+            Writer::Source => differences.additional.push((name, &fact.definition)),
+        }
+    }
+    differences
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! Reads catalogs and version tables of the source: each question in a short transaction of its own under the holder's
+//! snapshot, within the limits of the baseline.
+
+use std::time::Instant;
+
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, SimpleQueryRow};
+
+use super::{Catalog, Question};
+use crate::postgres::{reason, rows};
+use crate::source::count::Reading;
+use crate::source::migrations::{self, MigrationsBaseline, VersionTable};
+
+/// An expression in the place of who wrote a row, which only the copy is asked.
+const NOBODY: &str = "''";
+
+impl Reading<'_> {
+    /// Reads the answers to all questions; what could not be read is in the catalog with its reason.
+    pub async fn catalog(&self, client: &Client, questions: &[Question]) -> Catalog {
+        let mut catalog = Catalog::default();
+        for question in questions {
+            let answer = self.ask(client, &question.sql(NOBODY)).await;
+            catalog.insert(question, answer.as_deref().map_err(Clone::clone));
+        }
+        catalog
+    }
+
+    /// Reads the version tables of migration tools, and says which it could not read.
+    pub async fn migrations(&self, client: &Client) -> (Vec<MigrationsBaseline>, Vec<String>) {
+        let (mut migrations, mut not_read) = (Vec::new(), Vec::new());
+        let tables = match self.ask(client, &migrations::find()).await {
+            Ok(rows) => rows.iter().filter_map(VersionTable::of).collect(),
+            Err(reason) => {
+                not_read.push(format!("tables of migrations were not looked for: {reason}"));
+                Vec::new()
+            }
+        };
+        for table in tables {
+            let answer = self.ask(client, &table.question()).await;
+            match answer.map(|rows| table.answer(&rows)) {
+                Ok(Some(read)) => migrations.push(read),
+                Ok(None) => not_read.push(format!("{} was rewritten while it was read", table.text())),
+                Err(reason) => not_read.push(format!("{} was not read: {reason}", table.text())),
+            }
+        }
+        (migrations, not_read)
+    }
+
+    async fn ask(&self, client: &Client, sql: &str) -> Result<Vec<SimpleQueryRow>, String> {
+        let limit = self.deadline.saturating_duration_since(Instant::now()).min(self.limits.statement);
+        if limit.is_zero() {
+            return Err("it did not fit into limits.baseline".to_owned());
+        }
+        let answer = rows(client, &format!("{}; {sql}; COMMIT", self.begin(limit))).await;
+        match answer {
+            Ok(rows) => Ok(rows),
+            Err(error) => {
+                // A broken connection fails here as well, and then at every question.
+                let _ = client.batch_execute("ROLLBACK").await;
+                Err(match error.code() {
+                    Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => {
+                        "locked by another session for longer than limits.lock".to_owned()
+                    }
+                    Some(code) if *code == SqlState::QUERY_CANCELED => {
+                        "it took longer than limits.statement".to_owned()
+                    }
+                    _ => reason(&error),
+                })
+            }
+        }
+    }
+}
