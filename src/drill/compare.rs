@@ -10,7 +10,7 @@ use crate::plan::Limits;
 use crate::postgres::ConnectError;
 use crate::probe::certificate::{self, Certificate};
 use crate::probe::tables::{self, Comparison, TableResult};
-use crate::probe::{Compared, Found, content, queries, roles, schema, sequences};
+use crate::probe::{Compared, Found, access, content, queries, roles, schema, sequences};
 use crate::sandbox::Sandbox;
 use crate::source::baseline::{Baseline, DatabaseBaseline};
 use crate::target::{Choice, Stop};
@@ -27,6 +27,7 @@ struct Results {
     schema: Vec<Found>,
     roles: Vec<Found>,
     sequences: Vec<Found>,
+    access: Vec<Found>,
     queries: Vec<Found>,
 }
 
@@ -49,12 +50,15 @@ pub async fn compare(
                 continue;
             }
         };
-        let compared = Compared { client: &client, baseline, database, certificate: &certificate, next_xid };
+        let is_past_lsn = !choice.short_of_baseline;
+        let compared =
+            Compared { client: &client, baseline, database, certificate: &certificate, next_xid, is_past_lsn };
         count_tables(&compared, &mut results).await;
         results.content.push(content::probe(&compared, content_until).await);
         results.schema.push(schema::probe(&compared).await);
         results.roles.push(roles::probe(&compared).await);
         results.sequences.push(sequences::probe(&compared).await);
+        results.access.push(access::probe(&compared).await);
         results.queries.push(queries::probe(&compared).await);
         results.certificates.push((database.name.clone(), certificate));
     }
@@ -68,6 +72,7 @@ pub async fn compare(
         (Code::SchemaObjects, results.schema, ("object", "objects")),
         (Code::RolePrivileges, results.roles, ("object", "objects")),
         (Code::SequenceBehind, results.sequences, ("sequence", "sequences")),
+        (Code::ServerRoleAccess, results.access, ("role that owns tables", "roles that own tables")),
         (Code::QueryAnswer, results.queries, ("query", "queries")),
     ] {
         evidence.extend(Found::sum(code, found, singular, plural));

@@ -1,6 +1,7 @@
 //! Probes: each one comparison or test on the restored server. They know a connection and the baseline, nothing else.
 //! All run; none stops the next.
 
+pub mod access;
 pub mod certificate;
 pub mod content;
 pub mod identity;
@@ -13,6 +14,7 @@ pub mod roles;
 pub mod schema;
 pub mod sequences;
 pub mod tables;
+pub mod version;
 pub mod write;
 
 use tokio_postgres::Client;
@@ -33,6 +35,19 @@ pub struct Compared<'a> {
     pub certificate: &'a Certificate,
     /// N: whatever this transaction or a later one wrote is the copy's own.
     pub next_xid: u64,
+    /// Everything that WAL says before the baseline's LSN was replayed. An idle source's archive may end before it.
+    pub is_past_lsn: bool,
+}
+
+impl Compared<'_> {
+    /// Nothing could change what no snapshot protects, from the baseline's reading of it to the stop of recovery: not a
+    /// transaction that rolled back either.
+    pub fn is_settled(&self) -> bool {
+        self.database.is_settled
+            && self.is_past_lsn
+            && self.certificate.is_exact()
+            && self.certificate.from == self.certificate.to
+    }
 }
 
 /// What a probe found in one database.
