@@ -9,8 +9,10 @@ mod trial;
 mod base_tar_truncated;
 mod bit_flipped_and_recompressed;
 mod copy_that_archives;
+mod database_not_writable;
 mod empty_database;
 mod first_needed_segment_missing;
+mod grant_on_schema_lost;
 mod last_segment_missing;
 mod latest_over_a_gap;
 mod live_row_lost;
@@ -18,6 +20,7 @@ mod lost_update_on_an_idle_source;
 mod middle_segment_missing;
 mod segment_from_another_cluster;
 mod segment_truncated;
+mod sequence_value_lost;
 
 // Without these, every other verdict here might have another cause than the sabotage.
 
