@@ -10,7 +10,7 @@ use crate::plan::Limits;
 use crate::postgres::ConnectError;
 use crate::probe::certificate::{self, Certificate};
 use crate::probe::tables::{self, Comparison, TableResult};
-use crate::probe::{Compared, Found, catalog, content, migrations, queries, roles, schema, sequences};
+use crate::probe::{Compared, Found, access, catalog, content, migrations, queries, roles, schema, sequences};
 use crate::sandbox::Sandbox;
 use crate::source::baseline::{Baseline, DatabaseBaseline};
 use crate::source::catalog::of_database;
@@ -30,6 +30,7 @@ struct Results {
     roles: Vec<Found>,
     privileges: Vec<Found>,
     sequences: Vec<Found>,
+    access: Vec<Found>,
     queries: Vec<Found>,
 }
 
@@ -52,13 +53,20 @@ pub async fn compare(
                 continue;
             }
         };
-        let by_operator = matches!(sandbox, Sandbox::Operator(_));
-        let compared =
-            Compared { client: &client, baseline, database, certificate: &certificate, next_xid, by_operator };
+        let compared = Compared {
+            client: &client,
+            baseline,
+            database,
+            certificate: &certificate,
+            next_xid,
+            by_operator: matches!(sandbox, Sandbox::Operator(_)),
+            is_past_lsn: !choice.short_of_baseline,
+        };
         count_tables(&compared, &mut results).await;
         results.content.push(content::probe(&compared, content_until).await);
         compare_catalogs(&compared, &mut results).await;
         results.sequences.push(sequences::probe(&compared).await);
+        results.access.push(access::probe(&compared).await);
         results.queries.push(queries::probe(&compared).await);
         results.certificates.push((database.name.clone(), certificate));
     }
@@ -74,6 +82,7 @@ pub async fn compare(
         (Code::RoleDefinition, results.roles, ("role, membership or setting", "roles, memberships and settings")),
         (Code::RolePrivileges, results.privileges, ("object", "objects")),
         (Code::SequenceBehind, results.sequences, ("sequence", "sequences")),
+        (Code::ServerRoleAccess, results.access, ("role that owns tables", "roles that own tables")),
         (Code::QueryAnswer, results.queries, ("query", "queries")),
     ] {
         evidence.extend(Found::sum(code, found, singular, plural));

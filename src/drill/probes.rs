@@ -9,7 +9,7 @@ use super::restore::{Recovered, Task, unreadable};
 use crate::finding::{Blame, Code, Finding, Outcome};
 use crate::probe::identity::{self, SystemIdentifiers};
 use crate::probe::recovery::Recovery;
-use crate::probe::{certificate, isolation, objects, recovery};
+use crate::probe::{certificate, isolation, objects, recovery, version};
 use crate::sandbox::Sandbox;
 use crate::target::Stop;
 
@@ -24,7 +24,7 @@ pub async fn probe(
     let client = recovered.client;
     // First of all: from here on the copy takes transaction ids of its own.
     let recovery = recovery::read(&client, recovered.touched).await;
-    evidence.add(isolation::probe(&client).await);
+    evidence.extend(isolation::probe(&client).await);
     evidence.add(identity::judge(&SystemIdentifiers {
         restored: recovered.control,
         backup: recovered.backup,
@@ -85,6 +85,7 @@ async fn beside_baseline(
         return evidence
             .add(Finding::not_checked(Code::TableRowCount, summary).hint("the target `baseline` compares exactly"));
     }
+    evidence.add(version::probe(client, &baseline.server).await);
     evidence.add(objects::probe(client, baseline, is_at_baseline).await);
     let missing = match recovery.next_xid_unknown.as_ref().filter(|_| choice.short_of_baseline) {
         // With the LSN reached nothing can be missing; here only the copy's first own transaction can tell.

@@ -1,6 +1,7 @@
 //! Probes: each one comparison or test on the restored server. They know a connection and the baseline, nothing else.
 //! All run; none stops the next.
 
+pub mod access;
 pub mod catalog;
 pub mod certificate;
 pub mod content;
@@ -15,6 +16,7 @@ pub mod roles;
 pub mod schema;
 pub mod sequences;
 pub mod tables;
+pub mod version;
 pub mod write;
 
 use tokio_postgres::Client;
@@ -37,11 +39,22 @@ pub struct Compared<'a> {
     pub next_xid: u64,
     /// Whether the operator used the copy before us.
     pub by_operator: bool,
+    /// Everything that WAL says before the baseline's LSN was replayed. An idle source's archive may end before it.
+    pub is_past_lsn: bool,
 }
 
 impl<'a> Compared<'a> {
     fn judging(&self, place: &'a str) -> catalog::Judging<'a> {
         catalog::Judging { place, committed: self.certificate.committed, by_operator: self.by_operator }
+    }
+
+    /// Nothing could change what no snapshot protects, from the baseline's reading of it to the stop of recovery: not a
+    /// transaction that rolled back either.
+    pub fn is_settled(&self) -> bool {
+        self.database.is_settled
+            && self.is_past_lsn
+            && self.certificate.is_exact()
+            && self.certificate.from == self.certificate.to
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::access::RoleAccess;
 use super::archiver::Archiver;
 use super::catalog::Catalog;
 use super::migrations::MigrationsBaseline;
@@ -92,7 +93,6 @@ pub struct DatabaseBaseline {
     pub lsn: Lsn,
     /// Tables that were read, the smallest first.
     pub tables: Vec<TableBaseline>,
-    /// Read before the snapshot: the copy's values are the same or higher.
     #[serde(default)]
     pub sequences: Vec<SequenceBaseline>,
     /// Its schema, owners and grants. Absent when the database could not be read.
@@ -104,6 +104,13 @@ pub struct DatabaseBaseline {
     /// Why there are none of some table, or of all, in a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub migrations_not_read: Vec<String>,
+    /// Of the login roles that own tables.
+    #[serde(default)]
+    pub access: Vec<RoleAccess>,
+    /// No transaction ran from before `sequences` and `access` were read until after the LSN: the copy must have
+    /// reached the same values, and its roles must reach the same tables.
+    #[serde(default)]
+    pub is_settled: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,10 +136,30 @@ pub struct TimestampBaseline {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SequenceBaseline {
+    pub oid: u32,
     pub schema: String,
     pub name: String,
-    /// Absent when it was never used.
+    /// Negative when it counts down.
+    pub increment: i64,
+    /// It begins again at its end, so its values have no order.
+    pub cycle: bool,
+    /// What the copy must have reached: the lesser of the values before the snapshot and after the LSN. Absent when it
+    /// was not used, or was restarted meanwhile.
     pub last_value: Option<i64>,
+    /// Absent when it feeds none, or one whose last value cannot be read cheaply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feeds: Option<FedColumn>,
+}
+
+/// The column that a sequence feeds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FedColumn {
+    /// The table's OID.
+    pub table: u32,
+    /// `pg_attribute.attnum`.
+    pub column: i16,
+    /// The source's sequence has yet to hand out a value that the column holds.
+    pub is_behind: bool,
 }
 
 /// What was selected and is not in the baseline.

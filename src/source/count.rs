@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::{Client, Error, SimpleQueryRow};
 
-use super::baseline::{NotRead, TableBaseline, TimestampBaseline};
+use super::baseline::{NotRead, SequenceBaseline, TableBaseline, TimestampBaseline};
 use super::catalog::{self, Catalog, Side};
 use super::migrations::MigrationsBaseline;
+use super::sequences;
 use super::server::{Identity, not_captured};
 use super::tables::{self, Selected};
 use crate::finding::Finding;
@@ -29,6 +30,8 @@ pub struct Reading<'a> {
     pub wanted: Option<&'a [TableSelection]>,
     /// The name of the holder's snapshot.
     pub exported: &'a str,
+    /// To be told which columns they feed.
+    pub sequences: &'a [SequenceBaseline],
     /// A connection that asks who waits for us.
     pub observer: &'a Client,
     pub identity: &'a Identity,
@@ -50,6 +53,8 @@ pub struct Counted {
     pub migrations: Vec<MigrationsBaseline>,
     pub migrations_not_read: Vec<String>,
     pub not_read: Vec<NotRead>,
+    /// Those that were given, with the columns that they feed.
+    pub sequences: Vec<SequenceBaseline>,
     /// What the role could write here.
     pub power: Option<String>,
     /// A table changed in a way that a new capture would get right.
@@ -68,7 +73,7 @@ enum Trouble {
 impl Reading<'_> {
     /// Reads all tables, one at a time. Fails only when another server answers.
     pub async fn read(&self) -> Result<Counted, Box<Finding>> {
-        let mut all = Counted::default();
+        let mut all = Counted { sequences: self.sequences.to_vec(), ..Counted::default() };
         let session = Session {
             read_only: true,
             statement: self.limits.statement,
@@ -124,6 +129,10 @@ impl Reading<'_> {
             };
             tracing::warn!(database = self.database, table = table.text(), reason, "a table was not read");
             all.not_read.push(self.not_read(Some(table.text()), reason, hint));
+        }
+        let limit = self.deadline.saturating_duration_since(Instant::now()).min(self.limits.statement);
+        if !limit.is_zero() {
+            sequences::feed(&client, &self.begin(limit), &mut all.sequences).await;
         }
         Ok(all)
     }

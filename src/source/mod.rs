@@ -1,5 +1,6 @@
 //! The source: the production server whose backups are on trial. It is only ever asked, in read-only transactions.
 
+pub mod access;
 pub mod archiver;
 pub mod baseline;
 pub mod capture;
@@ -14,6 +15,7 @@ mod holder;
 pub mod migrations;
 pub mod reach;
 mod role;
+pub mod sequences;
 mod server;
 pub mod shrinkage;
 pub mod snapshot;

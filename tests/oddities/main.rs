@@ -7,7 +7,9 @@ mod support;
 mod failover_before_the_archive_got_the_lsn;
 mod idle_source;
 mod late_segment;
+mod roles_of_every_kind;
 mod row_level_security;
+mod sequences_of_every_kind;
 mod truncate_during_the_baseline;
 mod unlogged_table;
 
