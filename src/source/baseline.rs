@@ -90,6 +90,9 @@ pub struct DatabaseBaseline {
     /// Read before the snapshot: the copy's values are the same or higher.
     #[serde(default)]
     pub sequences: Vec<SequenceBaseline>,
+    /// To the user's own queries, under the snapshot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<AnswerBaseline>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +122,25 @@ pub struct SequenceBaseline {
     pub name: String,
     /// Absent when it was never used.
     pub last_value: Option<i64>,
+}
+
+/// What the source answered to one of the user's own queries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerBaseline {
+    pub name: String,
+    pub sql: String,
+    pub rows: u64,
+    /// The sum of the rows' hashes, in decimal.
+    pub fingerprint: String,
+    /// The answer, where it is one number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+    /// Whether it was as expected, where that does not depend on another server's answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub satisfied: Option<bool>,
+    /// Why there is no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// What was selected and is not in the baseline.

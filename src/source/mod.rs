@@ -1,5 +1,6 @@
 //! The source: the production server whose backups are on trial. It is only ever asked, in read-only transactions.
 
+pub mod answers;
 pub mod archiver;
 pub mod baseline;
 pub mod capture;
