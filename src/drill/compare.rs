@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 
 use super::evidence::Evidence;
 use crate::finding::{Blame, Code, Finding};
-use crate::plan::Limits;
+use crate::plan::Plan;
 use crate::postgres::ConnectError;
 use crate::probe::certificate::{self, Certificate};
 use crate::probe::tables::{self, Comparison, TableResult};
@@ -40,11 +40,11 @@ pub async fn compare(
     choice: &Choice,
     next_xid: u64,
     sandbox: &Sandbox,
-    limits: &Limits,
+    plan: &Plan,
     evidence: &mut Evidence,
 ) {
     let mut results = Results::default();
-    let content_until = Instant::now() + limits.content;
+    let content_until = Instant::now() + plan.limits.content;
     for database in &baseline.databases {
         let (client, certificate) = match open(baseline, database, choice, next_xid, sandbox).await {
             Ok(opened) => opened,
@@ -67,7 +67,7 @@ pub async fn compare(
         compare_catalogs(&compared, &mut results).await;
         results.sequences.push(sequences::probe(&compared).await);
         results.access.push(access::probe(&compared).await);
-        results.queries.push(queries::probe(&compared).await);
+        results.queries.push(queries::probe(&compared, &plan.queries, plan.limits.statement).await);
         results.certificates.push((database.name.clone(), certificate));
     }
     evidence.add(certificate::describe(&results.certificates));
@@ -83,9 +83,13 @@ pub async fn compare(
         (Code::RolePrivileges, results.privileges, ("object", "objects")),
         (Code::SequenceBehind, results.sequences, ("sequence", "sequences")),
         (Code::ServerRoleAccess, results.access, ("role that owns tables", "roles that own tables")),
-        (Code::QueryAnswer, results.queries, ("query", "queries")),
     ] {
         evidence.extend(Found::sum(code, found, singular, plural));
+    }
+    if !plan.queries.is_empty() {
+        let findings = queries::unasked(&plan.queries, baseline);
+        results.queries.push(Found { compared: 0, findings });
+        evidence.extend(Found::sum(Code::QueryAnswer, results.queries, "query", "queries"));
     }
 }
 

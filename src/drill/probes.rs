@@ -108,7 +108,7 @@ async fn beside_baseline(
             "counts are not compared: transactions of the baseline are not in the copy",
         ));
     }
-    compare(baseline, choice, recovery.next_xid, sandbox, &task.plan.limits, evidence).await;
+    compare(baseline, choice, recovery.next_xid, sandbox, task.plan, evidence).await;
 }
 
 /// Without a target, damage only shows in the log; and one attempt of the operator's may have been given a segment that

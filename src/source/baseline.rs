@@ -111,6 +111,9 @@ pub struct DatabaseBaseline {
     /// reached the same values, and its roles must reach the same tables.
     #[serde(default)]
     pub is_settled: bool,
+    /// To the user's own queries, under the snapshot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<AnswerBaseline>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,6 +163,25 @@ pub struct FedColumn {
     pub column: i16,
     /// The source's sequence has yet to hand out a value that the column holds.
     pub is_behind: bool,
+}
+
+/// What the source answered to one of the user's own queries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerBaseline {
+    pub name: String,
+    pub sql: String,
+    pub rows: u64,
+    /// The sum of the rows' hashes, in decimal.
+    pub fingerprint: String,
+    /// The answer, where it is one number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+    /// Whether it was as expected, where that does not depend on another server's answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub satisfied: Option<bool>,
+    /// Why there is no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// What was selected and is not in the baseline.

@@ -38,13 +38,19 @@ pub async fn capture(plan: &Plan) -> Result<Baseline, Box<Finding>> {
         let finding = Finding::failed(Code::BaselineNotCaptured, Blame::Environment, "no connection is configured");
         return Err(Box::new(finding.hint("configure `connection` of this source")));
     };
-    let started = Instant::now();
-    let capturing = capture_within(plan, connection, started);
+    let capturing = capture_within(plan, connection, Begun { at: Timestamp::now(), instant: Instant::now() });
     tokio::time::timeout(plan.limits.baseline + GRACE, capturing).await.unwrap_or_else(|_| {
         let summary = "the source did not answer within limits.baseline";
         let finding = Finding::failed(Code::BaselineNotCaptured, Blame::Source, summary);
         Err(Box::new(finding.hint("is the source overloaded, or `limits.baseline` too short?")))
     })
+}
+
+/// When the capture began, for people and for limits.
+#[derive(Debug, Clone, Copy)]
+struct Begun {
+    at: Timestamp,
+    instant: Instant,
 }
 
 /// One database's connection, which holds its snapshot.
@@ -70,8 +76,7 @@ struct Unsnapshotted {
     access: Access,
 }
 
-async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) -> Result<Baseline, Box<Finding>> {
-    let captured_at = Timestamp::now();
+async fn capture_within(plan: &Plan, connection: &Connection, begun: Begun) -> Result<Baseline, Box<Finding>> {
     let observer =
         open(plan, connection, &connection.database).await.map_err(|error| unreachable(connection, &error))?;
     let identity = rows(&observer, &Identity::sql()).await.map_err(|error| not_captured("ask which server", &error))?;
@@ -92,9 +97,9 @@ async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) 
     let mut round = 1;
     let captured = loop {
         let server = (&identity, facts.version_number);
-        let captured = capture_round(plan, connection, &databases, &observer, server, started, &mut attempts).await?;
+        let captured = capture_round(plan, connection, &databases, &observer, server, begun, &mut attempts).await?;
         let has_changed = captured.counted.iter().any(|counted| counted.has_changed);
-        if !has_changed || round == ROUNDS || started.elapsed() > plan.limits.baseline / 2 {
+        if !has_changed || round == ROUNDS || begun.instant.elapsed() > plan.limits.baseline / 2 {
             break captured;
         }
         tracing::info!("a table was rewritten while it was read: capturing again");
@@ -123,6 +128,7 @@ async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) 
             catalog: counted.catalog,
             migrations: counted.migrations,
             migrations_not_read: counted.migrations_not_read,
+            answers: counted.answers,
         });
     }
     // A role that comes or goes meanwhile may or may not be there at the LSN.
@@ -132,8 +138,8 @@ async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) 
     Ok(Baseline {
         schema_version: SCHEMA_VERSION,
         source: plan.source.clone(),
-        captured_at,
-        duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        captured_at: begun.at,
+        duration_ms: u64::try_from(begun.instant.elapsed().as_millis()).unwrap_or(u64::MAX),
         walproof_version: env!("CARGO_PKG_VERSION").to_owned(),
         server: facts,
         archiver: archiver::observe(&observer).await.ok(),
@@ -200,7 +206,7 @@ async fn capture_round(
     databases: &[Database],
     observer: &Client,
     (identity, version): (&Identity, u32),
-    started: Instant,
+    begun: Begun,
     attempts: &mut u32,
 ) -> Result<Round, Box<Finding>> {
     let holders: Vec<&Client> = databases.iter().map(|database| &database.client).collect();
@@ -236,12 +242,14 @@ async fn capture_round(
         notes.push(Finding::note(Code::BaselineInexact, summary));
     }
 
-    let deadline = started + plan.limits.baseline;
+    let deadline = begun.instant + plan.limits.baseline;
     let with_held = databases.iter().zip(taken.held.iter().zip(&unsnapshotted)).enumerate();
     let reading = with_held.map(|(index, (database, (held, unsnapshotted)))| Reading {
         connection,
         limits: &plan.limits,
         database: &database.name,
+        queries: &plan.queries,
+        captured_at: begun.at,
         wanted: selection(plan, &database.name).and_then(|selection| selection.tables.as_deref()),
         exported: &held.exported,
         sequences: &unsnapshotted.sequences,

@@ -5,16 +5,18 @@ use std::fmt::Write as _;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio_postgres::{Client, Error, SimpleQueryRow};
 
-use super::baseline::{NotRead, SequenceBaseline, TableBaseline, TimestampBaseline};
+use super::answers::{self, Answer};
+use super::baseline::{AnswerBaseline, NotRead, SequenceBaseline, TableBaseline, TimestampBaseline};
 use super::catalog::{self, Catalog, Side};
 use super::migrations::MigrationsBaseline;
 use super::sequences;
 use super::server::{Identity, not_captured};
 use super::tables::{self, Selected};
 use crate::finding::Finding;
-use crate::plan::{Connection, Limits, TableSelection};
+use crate::plan::{Connection, Limits, Query, TableSelection};
 use crate::postgres::{self, Session, milliseconds, quote_identifier, quote_literal, reason, rows};
 
 /// How often it is asked whether a session waits for our lock. Who waits for two of them in a row is let through.
@@ -28,6 +30,9 @@ pub struct Reading<'a> {
     pub limits: &'a Limits,
     pub database: &'a str,
     pub wanted: Option<&'a [TableSelection]>,
+    /// The user's own, of all databases.
+    pub queries: &'a [Query],
+    pub captured_at: Timestamp,
     /// The name of the holder's snapshot.
     pub exported: &'a str,
     /// To be told which columns they feed.
@@ -55,6 +60,7 @@ pub struct Counted {
     pub not_read: Vec<NotRead>,
     /// Those that were given, with the columns that they feed.
     pub sequences: Vec<SequenceBaseline>,
+    pub answers: Vec<AnswerBaseline>,
     /// What the role could write here.
     pub power: Option<String>,
     /// A table changed in a way that a new capture would get right.
@@ -134,7 +140,27 @@ impl Reading<'_> {
         if !limit.is_zero() {
             sequences::feed(&client, &self.begin(limit), &mut all.sequences).await;
         }
+        for query in self.queries.iter().filter(|query| query.database == self.database) {
+            let answer = self.ask(&client, &query.sql).await;
+            all.answers.push(answers::kept(query, answer, self.captured_at));
+        }
         Ok(all)
+    }
+
+    /// Asks one of the user's queries under the snapshot.
+    async fn ask(&self, client: &Client, sql: &str) -> Result<Answer, String> {
+        let limit = self.deadline.saturating_duration_since(Instant::now()).min(self.limits.statement);
+        if limit.is_zero() {
+            return Err("did not fit into limits.baseline".to_owned());
+        }
+        let begin = format!("{}; SET LOCAL search_path = public", self.begin(limit));
+        let answer = match client.batch_execute(&begin).await {
+            Ok(()) => answers::ask(client, sql).await,
+            Err(error) => Err(error),
+        };
+        // A broken connection shows at the next question.
+        let _ = client.batch_execute("ROLLBACK").await;
+        answer.map_err(|error| reason(&error))
     }
 
     async fn select(&self, client: &Client) -> Result<tables::Selection, Error> {

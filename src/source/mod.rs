@@ -1,6 +1,7 @@
 //! The source: the production server whose backups are on trial. It is only ever asked, in read-only transactions.
 
 pub mod access;
+pub mod answers;
 pub mod archiver;
 pub mod baseline;
 pub mod capture;

@@ -7,6 +7,7 @@ mod support;
 mod failover_before_the_archive_got_the_lsn;
 mod idle_source;
 mod late_segment;
+mod queries_of_ones_own;
 mod roles_of_every_kind;
 mod row_level_security;
 mod sequences_of_every_kind;
