@@ -11,13 +11,19 @@ mod bit_flipped_and_recompressed;
 mod copy_that_archives;
 mod empty_database;
 mod first_needed_segment_missing;
+mod index_bit_flipped;
+mod index_entry_lost;
+mod index_out_of_order;
+mod index_page_overwritten;
 mod last_segment_missing;
 mod latest_over_a_gap;
 mod live_row_lost;
 mod lost_update_on_an_idle_source;
 mod middle_segment_missing;
+mod row_of_the_future;
 mod segment_from_another_cluster;
 mod segment_truncated;
+mod value_out_of_line_lost;
 
 // Without these, every other verdict here might have another cause than the sabotage.
 
