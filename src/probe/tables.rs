@@ -7,6 +7,7 @@ use std::fmt::Write;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use super::certificate::Certificate;
 use crate::finding::{Blame, Code, Finding};
@@ -50,8 +51,42 @@ pub struct Observed {
     pub within_bounds: Vec<String>,
 }
 
+/// Why a table could not be read, as PostgreSQL says it.
+#[derive(Debug)]
+pub enum Unread {
+    /// A page or the file is not what PostgreSQL wrote, or not there.
+    Damaged(String),
+    /// The question was not answered.
+    Unanswered(String),
+}
+
 /// Reads one table; `Ok(None)` when it does not exist there.
 pub async fn read(
+    client: &Client,
+    table: &TableBaseline,
+    certificate: &Certificate,
+) -> Result<Option<Observed>, Unread> {
+    match ask(client, table, certificate).await {
+        Ok(observed) => Ok(observed),
+        Err(error) if is_damage(client, table, &error).await => Err(Unread::Damaged(reason(&error))),
+        Err(error) => Err(Unread::Unanswered(reason(&error))),
+    }
+}
+
+async fn is_damage(client: &Client, table: &TableBaseline, error: &tokio_postgres::Error) -> bool {
+    match error.code() {
+        Some(&(SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED)) => true,
+        // A library that is not installed here has the same code: is it the table's own file that is not there?
+        Some(&SqlState::UNDEFINED_FILE) => {
+            let question = "SELECT (pg_stat_file(pg_relation_filepath($1::oid::regclass), true)).size IS NULL";
+            let answer = client.query_one(question, &[&table.oid]).await;
+            answer.is_ok_and(|row| row.get(0))
+        }
+        _ => false,
+    }
+}
+
+async fn ask(
     client: &Client,
     table: &TableBaseline,
     certificate: &Certificate,
@@ -64,7 +99,8 @@ pub async fn read(
     let columns = "SELECT attname FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped";
     let columns: Vec<String> = client.query(columns, &[&table.oid]).await?.iter().map(|row| row.get(0)).collect();
     let of_k = if certificate.is_exact() { "false".to_owned() } else { certificate.wrote_row() };
-    let mut wanted = format!("count(*)::int8, count(*) FILTER (WHERE {of_k})::int8");
+    // Not `count(*)`, which an index alone may answer: it still has the rows that the table has lost.
+    let mut wanted = format!("count(tableoid)::int8, count(*) FILTER (WHERE {of_k})::int8");
     let known = |timestamp: &&TimestampBaseline| columns.contains(&timestamp.column);
     let timestamps: Vec<&TimestampBaseline> = table.timestamps.iter().filter(known).collect();
     for timestamp in &timestamps {
@@ -101,7 +137,7 @@ pub async fn read(
 pub fn judge(
     database: &str,
     table: &TableBaseline,
-    read: Result<Option<Observed>, tokio_postgres::Error>,
+    read: Result<Option<Observed>, Unread>,
     certificate: &Certificate,
 ) -> (TableResult, Vec<Finding>) {
     let name = format!("{}.{}", table.schema, table.name);
@@ -128,19 +164,17 @@ pub fn judge(
                 Finding::not_checked(Code::TableRowCount, format!("table {name} is not there; {}", explained()));
             return (result(None, Comparison::NotChecked), vec![finding.of(object)]);
         }
-        // A page that cannot be read is a loss; anything else is a question that was not answered.
-        Err(error) => {
-            let is_damage = error.code().is_some_and(|code| matches!(code.code(), "XX001" | "XX002"));
-            let finding = if is_damage {
+        Err(Unread::Damaged(reason)) => {
+            let finding =
                 lost(Code::TableRowCount, format!("table {name} of {database} cannot be read whole"), &object)
                     .expected(rows(table.rows))
-                    .observed(reason(&error))
-            } else {
-                let summary = format!("table {name} could not be counted: {}", reason(&error));
-                Finding::not_checked(Code::TableRowCount, summary).of(object)
-            };
-            let comparison = if is_damage { Comparison::Different } else { Comparison::NotChecked };
-            return (result(None, comparison), vec![finding]);
+                    .observed(reason);
+            return (result(None, Comparison::Different), vec![finding]);
+        }
+        Err(Unread::Unanswered(reason)) => {
+            let summary = format!("table {name} could not be counted: {reason}");
+            let finding = Finding::not_checked(Code::TableRowCount, summary).of(object);
+            return (result(None, Comparison::NotChecked), vec![finding]);
         }
     };
     let seen = Some(observed.rows);

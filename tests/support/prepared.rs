@@ -115,10 +115,12 @@ const VAULT: &str = "
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         name text NOT NULL,
         balance numeric(12, 2) NOT NULL CONSTRAINT balance_is_not_negative CHECK (balance >= 0),
-        opened_at timestamptz NOT NULL);
+        opened_at timestamptz NOT NULL,
+        updated_at timestamptz NOT NULL);
     CREATE INDEX accounts_name_idx ON accounts (name);
-    INSERT INTO accounts (name, balance, opened_at)
-        SELECT 'account ' || n, n * 10.25, timestamptz '2026-01-01 00:00:00+00' + n * interval '1 hour'
+    INSERT INTO accounts (name, balance, opened_at, updated_at)
+        SELECT 'account ' || n, n * 10.25, timestamptz '2026-01-01 00:00:00+00' + n * interval '1 hour',
+            timestamptz '2026-02-01 00:00:00+00' + n * interval '1 hour'
         FROM generate_series(1, 500) n;
 
     -- Forty bodies are stored in the table, eight out of line.
