@@ -37,7 +37,7 @@ pub async fn probe(
         }
         Err(finding) => evidence.add(finding),
     }
-    examine(&client, sandbox, &task.plan.limits, evidence).await;
+    examine(task, &client, sandbox, evidence).await;
 }
 
 /// Whether recovery stopped where it was told to.

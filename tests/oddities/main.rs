@@ -4,9 +4,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod extension_that_this_machine_lacks;
 mod failover_before_the_archive_got_the_lsn;
 mod idle_source;
+mod indexes_that_amcheck_does_not_know;
 mod late_segment;
+mod prepared_transaction_left_behind;
 mod queries_of_ones_own;
 mod roles_of_every_kind;
 mod row_level_security;

@@ -19,7 +19,11 @@ mod first_needed_segment_missing;
 mod function_changed;
 mod grant_lost;
 mod grant_on_schema_lost;
+mod index_bit_flipped;
+mod index_entry_lost;
 mod index_lost;
+mod index_out_of_order;
+mod index_page_overwritten;
 mod last_segment_missing;
 mod latest_over_a_gap;
 mod live_row_lost;
@@ -35,11 +39,13 @@ mod role_lost;
 mod row_added;
 mod row_level_security_off;
 mod row_lost_behind_its_index;
+mod row_of_the_future;
 mod rows_deleted;
 mod segment_from_another_cluster;
 mod segment_truncated;
 mod sequence_value_lost;
 mod timestamps_shifted;
+mod value_out_of_line_lost;
 mod view_lost;
 
 // Without these, every other verdict here might have another cause than the sabotage.
