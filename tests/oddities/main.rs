@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod ddl_after_the_baseline;
 mod failover_before_the_archive_got_the_lsn;
 mod idle_source;
 mod late_segment;
