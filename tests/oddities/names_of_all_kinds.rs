@@ -3,8 +3,9 @@
 
 use crate::settled::{Situation, settled};
 
-/// A role that may only read, and whose name every layer must quote.
-pub const READER: &str = "Leserin \"ö\" o'Brien \\ 日本";
+/// A role that may only read, and whose name every layer must quote. It is ASCII: PostgreSQL refuses a role by another
+/// name in a database whose encoding has no such bytes.
+pub const READER: &str = "o'Brien \"the reader\" \\ -- $1; %s";
 
 /// Has quotes of both kinds, percent signs, and characters of several bytes.
 const DATABASE: &str = "Lager 100 % „frei“ it's \"quoted\" \\ -- /* 倉庫 */";
@@ -13,10 +14,10 @@ pub const SITUATION: Situation = Situation {
     before: &[
         (
             "postgres",
-            r#"CREATE ROLE "Leserin ""ö"" o'Brien \ 日本" LOGIN BYPASSRLS;
-            GRANT pg_monitor, pg_read_all_data TO "Leserin ""ö"" o'Brien \ 日本";
-            CREATE ROLE "; DROP TABLE ""x""; --" NOLOGIN;
-            CREATE DATABASE "Lager 100 % „frei“ it's ""quoted"" \ -- /* 倉庫 */" OWNER "; DROP TABLE ""x""; --""#,
+            r#"CREATE ROLE "o'Brien ""the reader"" \ -- $1; %s" LOGIN BYPASSRLS;
+            GRANT pg_monitor, pg_read_all_data TO "o'Brien ""the reader"" \ -- $1; %s";
+            CREATE ROLE "Prüferin ""日本""; DROP TABLE x" NOLOGIN;
+            CREATE DATABASE "Lager 100 % „frei“ it's ""quoted"" \ -- /* 倉庫 */" OWNER "Prüferin ""日本""; DROP TABLE x""#,
         ),
         (
             DATABASE,
@@ -31,8 +32,8 @@ lines	and a tab" (" " int, "
             CREATE TABLE "Select" (LIKE "select" INCLUDING ALL);
             CREATE FUNCTION "f""'\"(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
             CREATE VIEW "v '' ""w""" AS SELECT * FROM "select";
-            ALTER TABLE "select" OWNER TO "; DROP TABLE ""x""; --";
-            GRANT SELECT ("from") ON "Select" TO "; DROP TABLE ""x""; --";
+            ALTER TABLE "select" OWNER TO "Prüferin ""日本""; DROP TABLE x";
+            GRANT SELECT ("from") ON "Select" TO "Prüferin ""日本""; DROP TABLE x";
             INSERT INTO "a.b"."c.d" SELECT n, '2026-01-01', '''"\', '$2', '%d' FROM generate_series(1, 40) n;
             INSERT INTO "ÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄx"."ÖÖÖÖÖÖÖÖÖÖÖÖÖÖÖÖÖÖÖÖÖÖÖÖÖÖÖÖÖÖÖy"
                 SELECT '2026-01-01' FROM generate_series(1, 41);
