@@ -114,7 +114,8 @@ fn columns(version: u32) -> Question {
 
 fn constraints() -> Question {
     let (relation, users) = (qualified("n", "c.relname"), is_users_relation("c", "n"));
-    let (domain, users_domain) = (qualified("n", "t.typname"), format!("n.nspname !~ '^pg_temp' AND {}", is_users("pg_type", "t")));
+    let (domain, users_domain) =
+        (qualified("n", "t.typname"), format!("n.nspname !~ '^pg_temp' AND {}", is_users("pg_type", "t")));
     let referenced = qualified("fn", "f.relname");
     let (keys, foreign) = (column_names("k.conrelid", "k.conkey"), column_names("k.confrelid", "k.confkey"));
     let expression = hash("k.conbin::text");
