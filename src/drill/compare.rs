@@ -134,7 +134,8 @@ async fn open(
 
 async fn compare_catalogs(compared: &Compared<'_>, results: &mut Results) {
     let questions = of_database(compared.baseline.server.version_number);
-    let restored = catalog::read(compared.client, &questions, compared.certificate).await;
+    let expected = compared.database.catalog.as_ref();
+    let restored = catalog::read(compared.client, &questions, expected, compared.certificate).await;
     results.schema.push(schema::probe(compared, &restored));
     results.privileges.push(roles::probe(compared, &restored));
     results.migrations.push(migrations::probe(compared).await);

@@ -11,7 +11,7 @@ use super::Found;
 use super::certificate::Certificate;
 use crate::finding::Code;
 use crate::postgres::{reason, rows};
-use crate::source::catalog::{Catalog, Question, Section};
+use crate::source::catalog::{COPY, Catalog, Digest, MOST, Question, Section};
 
 /// What the operator drops where its `Cluster` has no parameters for it.
 const DROPPED_BY_OPERATOR: [&str; 3] = ["pg_failover_slots", "pg_stat_statements", "pgaudit"];
@@ -44,27 +44,52 @@ pub struct Restored {
 pub struct Answers {
     /// By kind and name.
     pub facts: BTreeMap<&'static str, BTreeMap<String, Fact>>,
+    /// Of kinds of which the baseline has a digest, with the number of objects that only the copy has.
+    pub digests: BTreeMap<&'static str, (Digest, u64)>,
     /// Why a kind was not read.
     pub not_read: BTreeMap<&'static str, String>,
 }
 
-/// Asks the restored server.
-pub async fn read(client: &Client, questions: &[Question], certificate: &Certificate) -> Restored {
+/// Asks the restored server for what the baseline holds.
+pub async fn read(
+    client: &Client,
+    questions: &[Question],
+    expected: Option<&Catalog>,
+    certificate: &Certificate,
+) -> Restored {
     let mut restored = Restored::default();
     let writer = writer(certificate);
     for question in questions {
-        let section = if question.is_privilege { &mut restored.privileges } else { &mut restored.objects };
-        let rows = match rows(client, &question.sql(&writer)).await {
-            Ok(rows) => rows,
+        let (section, expected) = if question.is_privilege {
+            (&mut restored.privileges, expected.map(|expected| &expected.privileges))
+        } else {
+            (&mut restored.objects, expected.map(|expected| &expected.objects))
+        };
+        let is_digest = expected.is_some_and(|expected| expected.digests.contains_key(question.kind));
+        let sql = if is_digest { question.digest(&writer) } else { question.sql(&writer) };
+        let rows = match rows(client, &sql).await {
+            Ok(rows) if rows.len() <= MOST => rows,
+            Ok(_) => {
+                section.not_read.insert(question.kind, format!("there are more than {MOST}"));
+                continue;
+            }
             Err(error) => {
                 section.not_read.insert(question.kind, reason(&error));
                 continue;
             }
         };
+        if is_digest {
+            if let Some(digest) = Digest::of(&rows) {
+                section.digests.insert(question.kind, digest);
+            } else {
+                section.not_read.insert(question.kind, "the server gave an unexpected answer".to_owned());
+            }
+            continue;
+        }
         let facts = rows.iter().map(|row| {
             let text = |index| row.get(index).unwrap_or_default().to_owned();
             let writer = match row.get(2) {
-                Some("copy") => Writer::Copy,
+                Some(COPY) => Writer::Copy,
                 Some("beyond") => Writer::Beyond,
                 _ => Writer::Source,
             };
@@ -85,7 +110,7 @@ fn writer(certificate: &Certificate) -> String {
     );
     let beyond = if certificate.is_exact() { "false".to_owned() } else { certificate.wrote_row() };
     format!(
-        "CASE WHEN EXISTS (SELECT FROM unnest(written) AS one (xmin) WHERE {own}) THEN 'copy'
+        "CASE WHEN EXISTS (SELECT FROM unnest(written) AS one (xmin) WHERE {own}) THEN '{COPY}'
             WHEN EXISTS (SELECT FROM unnest(written) AS one (xmin) WHERE {beyond}) THEN 'beyond' ELSE '' END"
     )
 }
@@ -161,6 +186,15 @@ fn judge(code: Code, prefix: &str, expected: &Section, observed: &Answers, kin: 
         } else {
             let reason = expected.not_read.get(kind).map_or("it was written by another walproof", String::as_str);
             found.findings.push(tell::not_read(code, prefix, kind, "the baseline does not hold", reason, judging));
+        }
+    }
+    for (&kind, (digest, by_copy)) in &observed.digests {
+        match expected.digests.get(kind) {
+            Some(expected) if expected == digest => found.compared += expected.objects,
+            Some(expected) => {
+                found.findings.push(tell::digests(code, prefix, kind, (expected, digest, *by_copy), judging));
+            }
+            None => {}
         }
     }
     let not_read = observed.not_read.iter();

@@ -29,7 +29,7 @@ pub async fn shared(compared: &Compared<'_>) -> (Found, Found) {
         return (not_checked(Code::RoleDefinition), not_checked(Code::RolePrivileges));
     };
     let questions = of_server(compared.baseline.server.version_number, Side::Restored);
-    let restored = catalog::read(compared.client, &questions, compared.certificate).await;
+    let restored = catalog::read(compared.client, &questions, Some(expected), compared.certificate).await;
     let judging = compared.judging(SERVER);
     (
         catalog::objects(Code::RoleDefinition, expected, &restored, judging),

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::SimpleQueryRow;
 
-/// More objects of a kind than this are not read: the document and the memory for it stay bounded.
-const MOST: usize = 100_000;
+/// Of more objects of a kind than this a digest is kept: the document and the memory for it stay bounded.
+pub const MOST: usize = 100_000;
 
 /// Kind → name → definition. Names are quoted where SQL would quote them, and begin with those of what they belong to:
 /// `public.accounts.balance`. What may hold data or a secret is hashed.
@@ -33,9 +33,28 @@ pub struct Catalog {
 pub struct Section {
     /// A kind of which there is nothing is here, and empty.
     pub facts: Facts,
+    /// Kinds of which there is too much to keep each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub digests: BTreeMap<String, Digest>,
     /// Why a kind was not read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub not_read: BTreeMap<String, String>,
+}
+
+/// All facts of a kind as one sum of hashes, whatever their order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    pub objects: u64,
+    /// A decimal number.
+    pub sum: String,
+}
+
+impl Digest {
+    /// The digest, and how many objects it leaves out; `None` when the rows are no answer to [`Question::digest`].
+    pub fn of(rows: &[SimpleQueryRow]) -> Option<(Self, u64)> {
+        let row = rows.first()?;
+        Some((Self { objects: row.get(0)?.parse().ok()?, sum: row.get(1)?.to_owned() }, row.get(2)?.parse().ok()?))
+    }
 }
 
 /// One kind of facts, and the SQL that asks for them.
@@ -46,6 +65,9 @@ pub struct Question {
     /// Columns: name, definition, the xmin of each row that it was read from.
     sql: String,
 }
+
+/// What `writer` says of a row that the restored server has written itself.
+pub const COPY: &str = "copy";
 
 /// Where the question is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,23 +95,23 @@ impl Question {
             MOST + 1
         )
     }
+
+    /// SQL for [`Digest::of`], which leaves out what `writer` calls the copy's own.
+    pub fn digest(&self, writer: &str) -> String {
+        let sql = &self.sql;
+        format!(
+            "SELECT count(*) FILTER (WHERE writer <> '{COPY}'),
+                coalesce(sum(hashtextextended(text, 0)::numeric) FILTER (WHERE writer <> '{COPY}'), 0),
+                count(*) FILTER (WHERE writer = '{COPY}')
+            FROM (SELECT concat_ws(' ', name, definition) COLLATE \"C\", {writer}
+                FROM ({sql}) AS asked (name, definition, written)) AS told (text, writer)"
+        )
+    }
 }
 
 impl Catalog {
-    /// Takes in the answer to a question that was asked of the source, or why there is none.
-    pub fn insert(&mut self, question: &Question, answer: Result<&[SimpleQueryRow], String>) {
-        let section = if question.is_privilege { &mut self.privileges } else { &mut self.objects };
-        let text = |row: &SimpleQueryRow, index| row.get(index).unwrap_or_default().to_owned();
-        let not_read = match answer {
-            Ok(rows) if rows.len() <= MOST => {
-                let facts = rows.iter().map(|row| (text(row, 0), text(row, 1))).collect();
-                section.facts.insert(question.kind.to_owned(), facts);
-                return;
-            }
-            Ok(_) => format!("there are more than {MOST}"),
-            Err(reason) => reason,
-        };
-        section.not_read.insert(question.kind.to_owned(), not_read);
+    fn section(&mut self, question: &Question) -> &mut Section {
+        if question.is_privilege { &mut self.privileges } else { &mut self.objects }
     }
 }
 

@@ -141,14 +141,14 @@ impl Reading<'_> {
             sequences::feed(&client, &self.begin(limit), &mut all.sequences).await;
         }
         for query in self.queries.iter().filter(|query| query.database == self.database) {
-            let answer = self.ask(&client, &query.sql).await;
+            let answer = self.answer(&client, &query.sql).await;
             all.answers.push(answers::kept(query, answer, self.captured_at));
         }
         Ok(all)
     }
 
     /// Asks one of the user's queries under the snapshot.
-    async fn ask(&self, client: &Client, sql: &str) -> Result<Answer, String> {
+    async fn answer(&self, client: &Client, sql: &str) -> Result<Answer, String> {
         let limit = self.deadline.saturating_duration_since(Instant::now()).min(self.limits.statement);
         if limit.is_zero() {
             return Err("did not fit into limits.baseline".to_owned());

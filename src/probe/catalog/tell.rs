@@ -2,6 +2,8 @@
 
 use super::{Differences, Judging};
 use crate::finding::{Blame, Code, Finding};
+use crate::report::text::count;
+use crate::source::catalog::Digest;
 
 /// How many objects a finding names.
 const NAMED: usize = 10;
@@ -58,6 +60,30 @@ pub(super) fn tell(code: Code, prefix: &str, kind: &str, differences: &Differenc
         }
     }
     findings
+}
+
+/// Two digests that differ; the number is of objects that the copy has made or changed itself.
+pub(super) fn digests(
+    code: Code,
+    prefix: &str,
+    kind: &str,
+    (expected, observed, by_copy): (&Digest, &Digest, u64),
+    judging: Judging,
+) -> Finding {
+    let (place, kinds) = (judging.place, plural(kind));
+    let summary = format!("among the {prefix}{kinds} of {place}, too many to name, there are differences");
+    let finding = if judging.committed == 0 && by_copy == 0 {
+        Finding::failed(code, Blame::Backups, summary)
+    } else {
+        let summary = format!("{summary}; transactions beyond the baseline or of the copy's own may explain them");
+        Finding::not_checked(code, summary)
+    };
+    let text = |digest: &Digest| format!("{}, sum {}", count(digest.objects, kind, &kinds), digest.sum);
+    finding
+        .of(format!("{place}: {prefix}{kinds}"))
+        .expected(text(expected))
+        .observed(text(observed))
+        .hint("run the drill with --keep and compare the copy's catalogs with the source's by hand")
 }
 
 pub(super) fn not_read(code: Code, prefix: &str, kind: &str, who: &str, reason: &str, judging: Judging) -> Finding {

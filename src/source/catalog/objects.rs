@@ -114,7 +114,8 @@ fn columns(version: u32) -> Question {
 
 fn constraints() -> Question {
     let (relation, users) = (qualified("n", "c.relname"), is_users_relation("c", "n"));
-    let (domain, users_domain) = (qualified("n", "t.typname"), is_users("pg_type", "t"));
+    let (domain, users_domain) =
+        (qualified("n", "t.typname"), format!("n.nspname !~ '^pg_temp' AND {}", is_users("pg_type", "t")));
     let referenced = qualified("fn", "f.relname");
     let (keys, foreign) = (column_names("k.conrelid", "k.conkey"), column_names("k.confrelid", "k.confkey"));
     let expression = hash("k.conbin::text");
@@ -299,7 +300,7 @@ fn statistics(version: u32) -> Question {
             ARRAY[s.xmin, n.xmin]
         FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
             LEFT JOIN pg_class c ON c.oid = s.stxrelid LEFT JOIN pg_namespace cn ON cn.oid = c.relnamespace
-        WHERE {users}"
+        WHERE n.nspname !~ '^pg_temp' AND {users}"
     );
     Question::object("statistics object", sql)
 }
@@ -385,7 +386,7 @@ fn rarely_made() -> Vec<Question> {
         let (name, users, definition) = (qualified("n", name), is_users(catalog, "o"), hash(definition));
         let sql = format!(
             "SELECT {name}, {definition}, ARRAY[o.xmin, n.xmin] FROM {catalog} o
-                JOIN pg_namespace n ON n.oid = {namespace} WHERE {users}"
+                JOIN pg_namespace n ON n.oid = {namespace} WHERE n.nspname !~ '^pg_temp' AND {users}"
         );
         Question::object(kind, sql)
     };

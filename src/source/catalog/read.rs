@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, SimpleQueryRow};
 
-use super::{Catalog, Question};
+use super::{Catalog, Digest, MOST, Question};
 use crate::postgres::{reason, rows};
 use crate::source::count::Reading;
 use crate::source::migrations::{self, MigrationsBaseline, VersionTable};
@@ -19,8 +19,26 @@ impl Reading<'_> {
     pub async fn catalog(&self, client: &Client, questions: &[Question]) -> Catalog {
         let mut catalog = Catalog::default();
         for question in questions {
+            let kind = question.kind.to_owned();
             let answer = self.ask(client, &question.sql(NOBODY)).await;
-            catalog.insert(question, answer.as_deref().map_err(Clone::clone));
+            let section = catalog.section(question);
+            let reason = match answer {
+                Ok(rows) if rows.len() <= MOST => {
+                    let text = |row: &SimpleQueryRow, index| row.get(index).unwrap_or_default().to_owned();
+                    section.facts.insert(kind, rows.iter().map(|row| (text(row, 0), text(row, 1))).collect());
+                    continue;
+                }
+                Ok(_) => match self.ask(client, &question.digest(NOBODY)).await.map(|rows| Digest::of(&rows)) {
+                    Ok(Some((digest, _))) => {
+                        section.digests.insert(kind, digest);
+                        continue;
+                    }
+                    Ok(None) => "the server gave an unexpected answer".to_owned(),
+                    Err(reason) => reason,
+                },
+                Err(reason) => reason,
+            };
+            section.not_read.insert(kind, reason);
         }
         catalog
     }

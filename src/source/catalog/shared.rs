@@ -65,6 +65,7 @@ fn settings() -> Question {
     Question::object("setting", sql)
 }
 
+/// A connection limit of -2 marks a database that is being dropped. It is written in place, which no snapshot hides.
 fn databases(version: u32) -> Question {
     let provider = if version < 150_000 { "NULL" } else { "'provider ' || d.datlocprovider::text" };
     let locale = match version {
@@ -76,7 +77,7 @@ fn databases(version: u32) -> Question {
         "SELECT quote_ident(d.datname), concat_ws(' ', pg_encoding_to_char(d.encoding)::text, 'collate ' || d.datcollate,
             'ctype ' || d.datctype, {provider}, {locale}, CASE WHEN d.datistemplate THEN 'template' END,
             CASE WHEN NOT d.datallowconn THEN 'without connections' END,
-            CASE WHEN d.datconnlimit <> -1 THEN concat('connection limit ', d.datconnlimit) END,
+            CASE WHEN d.datconnlimit >= 0 THEN concat('connection limit ', d.datconnlimit) END,
             'in tablespace ' || nullif(t.spcname, 'pg_default')), ARRAY[d.xmin]
         FROM pg_database d LEFT JOIN pg_tablespace t ON t.oid = d.dattablespace"
     );
