@@ -10,20 +10,20 @@ use crate::plan::Limits;
 use crate::postgres::ConnectError;
 use crate::probe::certificate::{self, Certificate};
 use crate::probe::tables::{self, Comparison, TableResult};
-use crate::probe::{Compared, Found, content, queries, roles, schema, sequences};
+use crate::probe::content::Contents;
+use crate::probe::{Compared, Found, queries, roles, schema, sequences};
 use crate::sandbox::Sandbox;
 use crate::source::baseline::{Baseline, DatabaseBaseline};
 use crate::target::{Choice, Stop};
 
 /// What the databases came to, one after the other.
-#[derive(Default)]
 struct Results {
     tables: Vec<TableResult>,
     certificates: Vec<(String, Certificate)>,
     timestamp_columns: u64,
     /// What the tables and the databases themselves gave reason to say.
     troubles: Vec<Finding>,
-    content: Vec<Found>,
+    contents: Contents,
     schema: Vec<Found>,
     roles: Vec<Found>,
     sequences: Vec<Found>,
@@ -39,8 +39,17 @@ pub async fn compare(
     limits: &Limits,
     evidence: &mut Evidence,
 ) {
-    let mut results = Results::default();
-    let content_until = Instant::now() + limits.content;
+    let mut results = Results {
+        tables: Vec::new(),
+        certificates: Vec::new(),
+        timestamp_columns: 0,
+        troubles: Vec::new(),
+        contents: Contents::new(Instant::now() + limits.content),
+        schema: Vec::new(),
+        roles: Vec::new(),
+        sequences: Vec::new(),
+        queries: Vec::new(),
+    };
     for database in &baseline.databases {
         let (client, certificate) = match open(baseline, database, choice, next_xid, sandbox).await {
             Ok(opened) => opened,
@@ -50,8 +59,8 @@ pub async fn compare(
             }
         };
         let compared = Compared { client: &client, baseline, database, certificate: &certificate, next_xid };
-        count_tables(&compared, &mut results).await;
-        results.content.push(content::probe(&compared, content_until).await);
+        read_tables(&compared, &mut results).await;
+        results.contents.large_objects(&compared).await;
         results.schema.push(schema::probe(&compared).await);
         results.roles.push(roles::probe(&compared).await);
         results.sequences.push(sequences::probe(&compared).await);
@@ -63,8 +72,11 @@ pub async fn compare(
     evidence.extend(tables::sum(&results.tables, results.timestamp_columns, timestamps_failed));
     evidence.extend(results.troubles);
     evidence.tables(results.tables);
+    if let Some(restore) = &mut evidence.restore {
+        restore.content = Some(results.contents.summary());
+    }
+    evidence.extend(results.contents.sum());
     for (code, found, (singular, plural)) in [
-        (Code::TableContent, results.content, ("table", "tables")),
         (Code::SchemaObjects, results.schema, ("object", "objects")),
         (Code::RolePrivileges, results.roles, ("object", "objects")),
         (Code::SequenceBehind, results.sequences, ("sequence", "sequences")),
@@ -113,10 +125,14 @@ async fn open(
     }
 }
 
-async fn count_tables(compared: &Compared<'_>, results: &mut Results) {
+async fn read_tables(compared: &Compared<'_>, results: &mut Results) {
+    results.contents.enter(compared).await;
     for table in &compared.database.tables {
-        let read = tables::read(compared.client, table, compared.certificate).await;
-        let (result, findings) = tables::judge(&compared.database.name, table, read, compared.certificate);
+        let limit = results.contents.limit(table);
+        let read = tables::read(compared, table, limit.as_ref().ok().copied()).await;
+        let observed = read.as_ref().ok().and_then(Option::as_ref);
+        results.contents.add(&compared.database.name, table, limit, observed);
+        let (result, findings) = tables::judge(&compared.database.name, table, &read, compared.certificate);
         if result.comparison != Comparison::NotChecked && result.rows_observed.is_some() {
             results.timestamp_columns += table.timestamps.len() as u64;
         }

@@ -1,6 +1,7 @@
 //! Probes: each one comparison or test on the restored server. They know a connection and the baseline, nothing else.
 //! All run; none stops the next.
 
+pub mod after_target;
 pub mod certificate;
 pub mod content;
 pub mod identity;

@@ -1,16 +1,19 @@
-//! Row counts and timestamps of every table of the baseline, each read once on the restored server and judged by the
-//! certificate.
+//! Row counts and timestamps of every table of the baseline, each read once on the restored server, with the
+//! fingerprint of its rows where there is time for it, and judged by the certificate.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio_postgres::Client;
 
+use super::Compared;
 use super::certificate::Certificate;
+use super::content::Answer;
 use crate::finding::{Blame, Code, Finding};
-use crate::postgres::{quote_identifier, quote_literal, reason};
+use crate::fingerprint::OF_ROWS;
+use crate::postgres::{milliseconds, quote_identifier, quote_literal, reason};
 use crate::report::text::count;
 use crate::source::baseline::{TableBaseline, TimestampBaseline};
 
@@ -44,27 +47,42 @@ pub struct Observed {
     pub rows: u64,
     /// Rows written by transactions of K.
     pub rows_of_k: u64,
+    /// Rows that K or the copy itself may have written; see [`Certificate::may_have_written_row`].
+    pub rows_written_since: u64,
     pub filenode: u32,
     pub timestamps: Vec<TimestampBaseline>,
     /// Columns in which no row but those of K lies outside the baseline's bounds.
     pub within_bounds: Vec<String>,
+    /// The fingerprint, where one was asked for.
+    pub content: Option<Answer>,
+    /// Pages that were read for it, and how long that took.
+    pub pace: (u64, Duration),
 }
 
-/// Reads one table; `Ok(None)` when it does not exist there.
+/// Reads one table; `Ok(None)` when it does not exist there. The fingerprint is part of the same scan, if there is a
+/// limit for it; where it cannot be had, the rest is read without it and without a limit.
 pub async fn read(
-    client: &Client,
+    compared: &Compared<'_>,
     table: &TableBaseline,
-    certificate: &Certificate,
+    content: Option<Duration>,
 ) -> Result<Option<Observed>, tokio_postgres::Error> {
-    let named = "SELECT n.nspname, c.relname, pg_relation_filenode(c.oid)::int8, c.relkind::text
+    let Compared { client, certificate, next_xid, .. } = compared;
+    let named = "SELECT n.nspname, c.relname, pg_relation_filenode(c.oid)::int8,
+            pg_snapshot_xmax(pg_current_snapshot())::text
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1 AND c.relkind IN ('r', 'm')";
     let Some(row) = client.query_opt(named, &[&table.oid]).await? else { return Ok(None) };
     let (schema, name, filenode): (String, String, Option<i64>) = (row.get(0), row.get(1), row.get(2));
+    let now = row.get::<_, String>(3).parse().unwrap_or(u64::MAX);
 
     let columns = "SELECT attname FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped";
     let columns: Vec<String> = client.query(columns, &[&table.oid]).await?.iter().map(|row| row.get(0)).collect();
     let of_k = if certificate.is_exact() { "false".to_owned() } else { certificate.wrote_row() };
-    let mut wanted = format!("count(*)::int8, count(*) FILTER (WHERE {of_k})::int8");
+    let since = certificate.may_have_written_row(*next_xid, now);
+    let mut wanted = format!(
+        "count(*)::int8, count(*) FILTER (WHERE {of_k})::int8, count(*) FILTER (WHERE {since})::int8,
+        pg_table_size({}::oid) / 8192",
+        table.oid
+    );
     let known = |timestamp: &&TimestampBaseline| columns.contains(&timestamp.column);
     let timestamps: Vec<&TimestampBaseline> = table.timestamps.iter().filter(known).collect();
     for timestamp in &timestamps {
@@ -78,22 +96,44 @@ pub async fn read(
         };
         let _ = write!(wanted, ", coalesce(bool_and({inside}) FILTER (WHERE isfinite({column}) AND NOT {of_k}), true)");
     }
-    let question = format!("SELECT {wanted} FROM ONLY {}.{}", quote_identifier(&schema), quote_identifier(&name));
-    let row = client.query_one(&question, &[]).await?;
+    let from = format!("FROM ONLY {}.{} AS t", quote_identifier(&schema), quote_identifier(&name));
+    let started = Instant::now();
+    let answered = match content {
+        Some(limit) => {
+            client.batch_execute(&format!("SET statement_timeout = {}", milliseconds(limit))).await?;
+            let answered = client.query_one(&format!("SELECT {wanted}, {OF_ROWS} {from}"), &[]).await;
+            client.batch_execute("SET statement_timeout = 0").await?;
+            Some(answered)
+        }
+        None => None,
+    };
+    let took = started.elapsed();
+    let last = 4 + 3 * timestamps.len();
+    let (row, content) = match answered {
+        Some(Ok(row)) => {
+            let sum = row.get(last);
+            (row, Some(Answer::Sum(sum)))
+        }
+        Some(Err(error)) => (client.query_one(&format!("SELECT {wanted} {from}"), &[]).await?, Some(error.into())),
+        None => (client.query_one(&format!("SELECT {wanted} {from}"), &[]).await?, None),
+    };
     let number = |index| u64::try_from(row.get::<_, i64>(index)).unwrap_or(0);
-    let within_bounds = timestamps.iter().enumerate().filter(|(index, _)| row.get(4 + 3 * index));
+    let within_bounds = timestamps.iter().enumerate().filter(|(index, _)| row.get(6 + 3 * index));
     let within_bounds = within_bounds.map(|(_, timestamp)| timestamp.column.clone()).collect();
     let timestamps = timestamps.iter().enumerate().map(|(index, timestamp)| TimestampBaseline {
         column: timestamp.column.clone(),
-        min: row.get(2 + 3 * index),
-        max: row.get(3 + 3 * index),
+        min: row.get(4 + 3 * index),
+        max: row.get(5 + 3 * index),
     });
     Ok(Some(Observed {
         rows: number(0),
         rows_of_k: number(1),
+        rows_written_since: number(2),
         filenode: filenode.and_then(|node| u32::try_from(node).ok()).unwrap_or(0),
         timestamps: timestamps.collect(),
         within_bounds,
+        pace: (number(3), took),
+        content,
     }))
 }
 
@@ -101,7 +141,7 @@ pub async fn read(
 pub fn judge(
     database: &str,
     table: &TableBaseline,
-    read: Result<Option<Observed>, tokio_postgres::Error>,
+    read: &Result<Option<Observed>, tokio_postgres::Error>,
     certificate: &Certificate,
 ) -> (TableResult, Vec<Finding>) {
     let name = format!("{}.{}", table.schema, table.name);
@@ -134,9 +174,9 @@ pub fn judge(
             let finding = if is_damage {
                 lost(Code::TableRowCount, format!("table {name} of {database} cannot be read whole"), &object)
                     .expected(rows(table.rows))
-                    .observed(reason(&error))
+                    .observed(reason(error))
             } else {
-                let summary = format!("table {name} could not be counted: {}", reason(&error));
+                let summary = format!("table {name} could not be counted: {}", reason(error));
                 Finding::not_checked(Code::TableRowCount, summary).of(object)
             };
             let comparison = if is_damage { Comparison::Different } else { Comparison::NotChecked };
@@ -150,20 +190,29 @@ pub fn judge(
         return (result(seen, Comparison::NotChecked), vec![finding]);
     }
     if observed.rows == table.rows && (exact || observed.rows_of_k == 0) {
-        let findings = timestamps(&name, &object, table, &observed, exact);
+        let findings = timestamps(&name, &object, table, observed, exact);
         return (result(seen, Comparison::Exact), findings);
+    }
+    if exact && observed.rows_written_since > 0 {
+        let summary = format!("the restored server itself has written to table {name}");
+        let finding = Finding::not_checked(Code::TableRowCount, summary)
+            .of(object)
+            .expected(rows(table.rows))
+            .observed(format!("{}, {} of them its own", rows(observed.rows), observed.rows_written_since))
+            .hint("find out what writes there by itself: a job scheduler among the preloaded libraries?");
+        return (result(seen, Comparison::NotChecked), vec![finding]);
     }
     if exact {
         let finding = lost(Code::TableRowCount, difference(&name, database, table.rows, observed.rows), &object)
             .expected(rows(table.rows))
             .observed(rows(observed.rows));
         let mut findings = vec![finding];
-        findings.extend(timestamps(&name, &object, table, &observed, exact));
+        findings.extend(timestamps(&name, &object, table, observed, exact));
         return (result(seen, Comparison::Different), findings);
     }
     let least = observed.rows.saturating_sub(observed.rows_of_k);
     if (least..=observed.rows).contains(&table.rows) {
-        let findings = timestamps(&name, &object, table, &observed, exact);
+        let findings = timestamps(&name, &object, table, observed, exact);
         return (result(seen, Comparison::WithinTransactions), findings);
     }
     let finding =
@@ -208,7 +257,8 @@ fn timestamps(name: &str, object: &str, table: &TableBaseline, observed: &Observ
     findings
 }
 
-fn lost(code: Code, summary: String, object: &str) -> Finding {
+/// A difference that nothing but the backups explains.
+pub(super) fn lost(code: Code, summary: String, object: &str) -> Finding {
     Finding::failed(code, Blame::Backups, summary)
         .of(object)
         .hint("the backup is not what the source held: make a new base backup, keep this one for analysis")
@@ -224,7 +274,7 @@ fn difference(name: &str, database: &str, expected: u64, observed: u64) -> Strin
     }
 }
 
-fn rows(number: u64) -> String {
+pub(super) fn rows(number: u64) -> String {
     count(number, "row", "rows")
 }
 

@@ -10,6 +10,7 @@ use tokio_postgres::Client;
 
 use super::archiver;
 use super::baseline::{Baseline, DatabaseBaseline, NotRead, SCHEMA_VERSION, SequenceBaseline};
+use super::content;
 use super::count::{Counted, Reading};
 use super::holder::{self, Taken};
 use super::role;
@@ -51,12 +52,22 @@ struct Database {
     client: Client,
 }
 
+/// What was spent on a capture so far.
+struct Effort {
+    started: Instant,
+    round: u32,
+    /// How often snapshots were taken.
+    attempts: u32,
+}
+
 /// What one round brought.
 struct Round {
     taken: Taken,
     sequences: Vec<Vec<SequenceBaseline>>,
     counted: Vec<Counted>,
     notes: Vec<Finding>,
+    /// A table was rewritten while it was read, and there is time for another round.
+    is_worth_repeating: bool,
 }
 
 async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) -> Result<Baseline, Box<Finding>> {
@@ -77,19 +88,16 @@ async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) 
     let mut powers = role::powers(&observer).await.map_err(|error| not_captured("ask what the role may do", &error))?;
     let knows_powers = powers.iter().any(|power| power.contains("superuser"));
 
-    let mut attempts = 0;
-    let mut round = 1;
+    let mut effort = Effort { started, round: 1, attempts: 0 };
     let captured = loop {
-        let captured =
-            capture_round(plan, connection, &databases, &observer, &identity, started, &mut attempts).await?;
-        let has_changed = captured.counted.iter().any(|counted| counted.has_changed);
-        if !has_changed || round == ROUNDS || started.elapsed() > plan.limits.baseline / 2 {
+        let captured = capture_round(plan, connection, &databases, &observer, &identity, &mut effort).await?;
+        if !captured.is_worth_repeating {
             break captured;
         }
         tracing::info!("a table was rewritten while it was read: capturing again");
-        round += 1;
+        effort.round += 1;
     };
-    let Round { taken, sequences, counted, mut notes } = captured;
+    let Round { taken, sequences, counted, mut notes, .. } = captured;
 
     let mut documents = Vec::new();
     let held = taken.held.iter().zip(sequences).zip(counted);
@@ -105,6 +113,7 @@ async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) 
             snapshot: held.snapshot.clone(),
             lsn: held.lsn,
             tables: counted.tables,
+            large_objects: counted.large_objects,
             sequences,
         });
     }
@@ -123,7 +132,7 @@ async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) 
         lsn: taken.lsn,
         second_snapshot: taken.second,
         exact: taken.exact,
-        attempts,
+        attempts: effort.attempts,
         databases: documents,
         not_read,
         notes,
@@ -183,8 +192,7 @@ async fn capture_round(
     databases: &[Database],
     observer: &Client,
     identity: &Identity,
-    started: Instant,
-    attempts: &mut u32,
+    effort: &mut Effort,
 ) -> Result<Round, Box<Finding>> {
     let holders: Vec<&Client> = databases.iter().map(|database| &database.client).collect();
     let mut notes = Vec::new();
@@ -200,7 +208,7 @@ async fn capture_round(
             }));
         }
         let taken = holder::take(&holders, observer, identity).await?;
-        *attempts += 1;
+        effort.attempts += 1;
         tracing::debug!(attempt, exact = taken.exact, lsn = %taken.lsn, "snapshots taken");
         if taken.exact || attempt == ATTEMPTS {
             break (taken, sequences);
@@ -215,7 +223,7 @@ async fn capture_round(
         notes.push(Finding::note(Code::BaselineInexact, summary));
     }
 
-    let deadline = started + plan.limits.baseline;
+    let deadline = effort.started + plan.limits.baseline;
     let reading = databases.iter().zip(&taken.held).map(|(database, held)| Reading {
         connection,
         limits: &plan.limits,
@@ -229,9 +237,15 @@ async fn capture_round(
     let reading: Vec<Reading> = reading.collect();
     let counted = stream::iter(&reading).map(Reading::read).buffered(DATABASES_AT_ONCE);
     let counted: Vec<_> = counted.collect().await;
+    let mut counted = counted.into_iter().collect::<Result<Vec<Counted>, _>>()?;
+    let has_changed = counted.iter().any(|counted| counted.has_changed);
+    let has_time = effort.started.elapsed() <= plan.limits.baseline / 2;
+    let is_worth_repeating = has_changed && has_time && effort.round < ROUNDS;
+    if !is_worth_repeating {
+        content::read(&reading, &mut counted, plan.limits.content).await?;
+    }
     holder::release(&holders).await;
-    let counted = counted.into_iter().collect::<Result<Vec<Counted>, _>>()?;
-    Ok(Round { taken, sequences, counted, notes })
+    Ok(Round { taken, sequences, counted, notes, is_worth_repeating })
 }
 
 fn selection<'a>(plan: &'a Plan, database: &str) -> Option<&'a DatabaseSelection> {

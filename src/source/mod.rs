@@ -4,6 +4,7 @@ pub mod archiver;
 pub mod baseline;
 pub mod capture;
 pub mod cluster;
+mod content;
 mod count;
 pub mod endpoint;
 #[cfg(test)]
