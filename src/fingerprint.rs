@@ -8,8 +8,7 @@ use tokio_postgres::{Client, Error};
 
 /// An aggregate over the rows of a table with the alias `t`, as decimal text. The output functions are called by name:
 /// a cast to text may be one of the user's.
-pub const OF_ROWS: &str =
-    "coalesce(sum(hashtextextended(textin(record_out(t.*)) COLLATE \"C\", 0)::numeric), 0)::text";
+pub const OF_ROWS: &str = "coalesce(sum(hashtextextended(textin(record_out(t.*)) COLLATE \"C\", 0)::numeric), 0)::text";
 
 /// An aggregate over `pg_largeobject`, which holds the bytes of all large objects in pages.
 pub const OF_LARGE_OBJECTS: &str =
@@ -62,11 +61,8 @@ pub async fn shapes(client: &Client, tables: &[u32]) -> Result<BTreeMap<u32, Sha
             coalesce(bool_or(has_names), false), coalesce(bool_or(has_foreign), false)
         FROM columns LEFT JOIN types ON root = atttypid GROUP BY attrelid";
     let rows = client.query(sql, &[&tables]).await?;
-    let shape = |row: &tokio_postgres::Row| Shape {
-        digest: row.get(1),
-        has_names: row.get(2),
-        has_foreign_types: row.get(3),
-    };
+    let shape =
+        |row: &tokio_postgres::Row| Shape { digest: row.get(1), has_names: row.get(2), has_foreign_types: row.get(3) };
     Ok(rows.iter().map(|row| (row.get(0), shape(row))).collect())
 }
 

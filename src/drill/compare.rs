@@ -9,8 +9,8 @@ use crate::finding::{Blame, Code, Finding};
 use crate::plan::Limits;
 use crate::postgres::ConnectError;
 use crate::probe::certificate::{self, Certificate};
-use crate::probe::tables::{self, Comparison, TableResult};
 use crate::probe::content::Contents;
+use crate::probe::tables::{self, Comparison, TableResult};
 use crate::probe::{Compared, Found, queries, roles, schema, sequences};
 use crate::sandbox::Sandbox;
 use crate::source::baseline::{Baseline, DatabaseBaseline};
@@ -131,10 +131,13 @@ async fn read_tables(compared: &Compared<'_>, results: &mut Results) {
         let limit = results.contents.limit(table);
         let read = tables::read(compared, table, limit.as_ref().ok().copied()).await;
         let observed = read.as_ref().ok().and_then(Option::as_ref);
-        results.contents.add(&compared.database.name, table, limit, observed);
-        let (result, findings) = tables::judge(&compared.database.name, table, &read, compared.certificate);
+        let is_different = results.contents.add(&compared.database.name, table, limit, observed);
+        let (mut result, findings) = tables::judge(&compared.database.name, table, read, compared.certificate);
         if result.comparison != Comparison::NotChecked && result.rows_observed.is_some() {
             results.timestamp_columns += table.timestamps.len() as u64;
+        }
+        if is_different && result.comparison == Comparison::Exact {
+            result.comparison = Comparison::Different;
         }
         results.tables.push(result);
         results.troubles.extend(findings);

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
 
 use super::Compared;
-use super::tables::{Observed, lost, rows};
+use super::tables::{Observed, is_damage, lost, rows};
 use crate::finding::{Blame, Code, Finding, Outcome};
 use crate::fingerprint::{self, OF_LARGE_OBJECTS, Pace, Shape};
 use crate::postgres::{milliseconds, reason};
@@ -18,6 +19,8 @@ use crate::source::baseline::{ContentBaseline, LargeObjectsBaseline, TableBaseli
 
 /// Tables that were not compared and are named.
 const NAMED: usize = 10;
+/// The OID of `pg_largeobject`.
+const LARGE_OBJECTS: u32 = 2613;
 const OUT_OF_TIME: &str = "did not fit into limits.content";
 
 /// What the restored server said when it was asked for a fingerprint.
@@ -32,15 +35,15 @@ pub enum Answer {
     Unreadable(String),
 }
 
-impl From<Error> for Answer {
-    fn from(error: Error) -> Self {
-        match error.code().map(|code| code.code()) {
+/// An error that is no damage; see [`is_damage`].
+impl From<&Error> for Answer {
+    fn from(error: &Error) -> Self {
+        match error.code().map(SqlState::code) {
             Some("57014") => Self::None(OUT_OF_TIME.to_owned()),
             // Locks, resources, cancelled; a library or a feature that this machine lacks.
-            Some("55P03" | "58P01" | "42883" | "0A000") => Self::None(reason(&error)),
-            Some(code) if ["40", "53", "57"].iter().any(|class| code.starts_with(class)) => Self::None(reason(&error)),
-            Some("XX001" | "XX002") => Self::Damaged(reason(&error)),
-            _ => Self::Unreadable(reason(&error)),
+            Some("55P03" | "58P01" | "42883" | "0A000") => Self::None(reason(error)),
+            Some(code) if ["40", "53", "57"].iter().any(|class| code.starts_with(class)) => Self::None(reason(error)),
+            _ => Self::Unreadable(reason(error)),
         }
     }
 }
@@ -138,14 +141,14 @@ impl Contents {
         Ok(left)
     }
 
-    /// Judges a table; `asked` is what [`Self::limit`] said.
+    /// Judges a table; `asked` is what [`Self::limit`] said. True when its rows are not the baseline's.
     pub fn add(
         &mut self,
         database: &str,
         table: &TableBaseline,
         asked: Result<Duration, String>,
         observed: Option<&Observed>,
-    ) {
+    ) -> bool {
         if let Some(Observed { content: Some(Answer::Sum(_)), pace: (pages, took), .. }) = observed {
             self.pace.add(*pages, *took);
         }
@@ -161,8 +164,12 @@ impl Contents {
                 self.summary.rows_not_compared += table.rows;
                 self.not_compared.push(NotCompared { object, rows: table.rows, reason });
             }
-            Judged::Trouble(finding) => self.troubles.push(*finding),
+            Judged::Trouble(finding) => {
+                self.troubles.push(*finding);
+                return true;
+            }
         }
+        false
     }
 
     /// Compares the large objects of one database.
@@ -209,17 +216,32 @@ impl Contents {
     }
 
     async fn read_large_objects(&self, compared: &Compared<'_>, expected: u64) -> Result<Objects, Answer> {
+        match self.ask_for_large_objects(compared, expected).await {
+            Ok(answered) => answered,
+            Err(error) if is_damage(compared.client, LARGE_OBJECTS, &error).await => {
+                Err(Answer::Damaged(reason(&error)))
+            }
+            Err(error) => Err((&error).into()),
+        }
+    }
+
+    async fn ask_for_large_objects(
+        &self,
+        compared: &Compared<'_>,
+        expected: u64,
+    ) -> Result<Result<Objects, Answer>, Error> {
         let Compared { client, certificate, next_xid, .. } = compared;
-        let counted = "SELECT count(*)::int8, pg_snapshot_xmax(pg_current_snapshot())::text FROM pg_largeobject_metadata";
+        let counted =
+            "SELECT count(*)::int8, pg_snapshot_xmax(pg_current_snapshot())::text FROM pg_largeobject_metadata";
         let row = client.query_one(counted, &[]).await?;
         let number = |number: i64| u64::try_from(number).unwrap_or(0);
         let (objects, now) = (number(row.get(0)), row.get::<_, String>(1).parse().unwrap_or(u64::MAX));
         if objects == 0 && expected == 0 {
-            return Ok(Objects { objects, pages: 0, sum: "0".to_owned(), written_since: 0 });
+            return Ok(Ok(Objects { objects, pages: 0, sum: "0".to_owned(), written_since: 0 }));
         }
         let left = self.left();
         if left.is_zero() {
-            return Err(Answer::None(OUT_OF_TIME.to_owned()));
+            return Ok(Err(Answer::None(OUT_OF_TIME.to_owned())));
         }
         let since = certificate.may_have_written_row(*next_xid, now);
         let question = format!(
@@ -231,7 +253,7 @@ impl Contents {
         let answered = client.query_one(&question, &[]).await;
         client.batch_execute("SET statement_timeout = 0").await?;
         let row = answered?;
-        Ok(Objects { objects, pages: number(row.get(0)), sum: row.get(1), written_since: number(row.get(2)) })
+        Ok(Ok(Objects { objects, pages: number(row.get(0)), sum: row.get(1), written_since: number(row.get(2)) }))
     }
 
     fn left(&self) -> Duration {
@@ -333,11 +355,15 @@ fn judge(
         Some(Answer::Sum(sum)) if sum == expected => Judged::Equal,
         // The same bytes may be written as another text by a library of another version.
         Some(Answer::Sum(sum)) if has_foreign_types => trouble(
-            Finding::failed(Code::TableContent, Blame::Unknown, format!("rows of {object} differ, or their library does"))
-                .of(object)
-                .expected(text(expected))
-                .observed(text(sum))
-                .hint("restore with the source's own image, which has the same extensions"),
+            Finding::failed(
+                Code::TableContent,
+                Blame::Unknown,
+                format!("rows of {object} differ, or their library does"),
+            )
+            .of(object)
+            .expected(text(expected))
+            .observed(text(sum))
+            .hint("restore with the source's own image, which has the same extensions"),
         ),
         Some(Answer::Sum(sum)) => {
             let finding = lost(Code::TableContent, format!("rows of {object} differ from the baseline"), object);
@@ -355,7 +381,7 @@ fn judge(
     }
 }
 
-/// `, 98.7 % of their rows`; never rounded up, and nothing where there is no row.
+/// `, 98.7 % of all rows`; never rounded up, and nothing where there is no row.
 fn share(part: u64, whole: u64) -> String {
     if whole == 0 {
         return String::new();

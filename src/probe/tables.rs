@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use super::Compared;
 use super::certificate::Certificate;
@@ -59,9 +61,45 @@ pub struct Observed {
     pub pace: (u64, Duration),
 }
 
+/// Why a table could not be read, as PostgreSQL says it.
+#[derive(Debug)]
+pub enum Unread {
+    /// A page or the file is not what PostgreSQL wrote, or not there.
+    Damaged(String),
+    /// The question was not answered.
+    Unanswered(String),
+}
+
 /// Reads one table; `Ok(None)` when it does not exist there. The fingerprint is part of the same scan, if there is a
 /// limit for it; where it cannot be had, the rest is read without it and without a limit.
 pub async fn read(
+    compared: &Compared<'_>,
+    table: &TableBaseline,
+    content: Option<Duration>,
+) -> Result<Option<Observed>, Unread> {
+    match ask(compared, table, content).await {
+        Ok(observed) => Ok(observed),
+        Err(error) if is_damage(compared.client, table.oid, &error).await => Err(Unread::Damaged(reason(&error))),
+        Err(error) => Err(Unread::Unanswered(reason(&error))),
+    }
+}
+
+/// Whether an error in reading a table says that the table itself is damaged.
+pub(super) async fn is_damage(client: &Client, table: u32, error: &tokio_postgres::Error) -> bool {
+    match error.code() {
+        Some(&(SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED)) => true,
+        // A library that is not installed here has the same code: is it one of the table's own files that is not there?
+        Some(&SqlState::UNDEFINED_FILE) => {
+            let question = "SELECT bool_or((pg_stat_file(pg_relation_filepath(file::regclass), true)).size IS NULL)
+                FROM pg_class, unnest(ARRAY[oid, reltoastrelid]) file WHERE oid = $1 AND file <> 0";
+            let answer = client.query_one(question, &[&table]).await;
+            answer.is_ok_and(|row| row.get::<_, Option<bool>>(0) == Some(true))
+        }
+        _ => false,
+    }
+}
+
+async fn ask(
     compared: &Compared<'_>,
     table: &TableBaseline,
     content: Option<Duration>,
@@ -78,11 +116,9 @@ pub async fn read(
     let columns: Vec<String> = client.query(columns, &[&table.oid]).await?.iter().map(|row| row.get(0)).collect();
     let of_k = if certificate.is_exact() { "false".to_owned() } else { certificate.wrote_row() };
     let since = certificate.may_have_written_row(*next_xid, now);
-    let mut wanted = format!(
-        "count(*)::int8, count(*) FILTER (WHERE {of_k})::int8, count(*) FILTER (WHERE {since})::int8,
-        pg_table_size({}::oid) / 8192",
-        table.oid
-    );
+    // Not `count(*)`, which an index alone may answer: it still has the rows that the table has lost.
+    let mut wanted =
+        format!("count(tableoid)::int8, count(*) FILTER (WHERE {of_k})::int8, count(*) FILTER (WHERE {since})::int8");
     let known = |timestamp: &&TimestampBaseline| columns.contains(&timestamp.column);
     let timestamps: Vec<&TimestampBaseline> = table.timestamps.iter().filter(known).collect();
     for timestamp in &timestamps {
@@ -100,30 +136,38 @@ pub async fn read(
     let started = Instant::now();
     let answered = match content {
         Some(limit) => {
+            let question = format!("SELECT {wanted}, pg_table_size({}::oid) / 8192, {OF_ROWS} {from}", table.oid);
             client.batch_execute(&format!("SET statement_timeout = {}", milliseconds(limit))).await?;
-            let answered = client.query_one(&format!("SELECT {wanted}, {OF_ROWS} {from}"), &[]).await;
+            let answered = client.query_one(&question, &[]).await;
             client.batch_execute("SET statement_timeout = 0").await?;
             Some(answered)
         }
         None => None,
     };
     let took = started.elapsed();
-    let last = 4 + 3 * timestamps.len();
-    let (row, content) = match answered {
+    let (row, content, pages) = match answered {
         Some(Ok(row)) => {
-            let sum = row.get(last);
-            (row, Some(Answer::Sum(sum)))
+            let last = 3 + 3 * timestamps.len();
+            let (pages, sum) = (row.get::<_, i64>(last), row.get(last + 1));
+            (row, Some(Answer::Sum(sum)), pages)
         }
-        Some(Err(error)) => (client.query_one(&format!("SELECT {wanted} {from}"), &[]).await?, Some(error.into())),
-        None => (client.query_one(&format!("SELECT {wanted} {from}"), &[]).await?, None),
+        Some(Err(error)) => {
+            let answer = if is_damage(client, table.oid, &error).await {
+                Answer::Damaged(reason(&error))
+            } else {
+                (&error).into()
+            };
+            (client.query_one(&format!("SELECT {wanted} {from}"), &[]).await?, Some(answer), 0)
+        }
+        None => (client.query_one(&format!("SELECT {wanted} {from}"), &[]).await?, None, 0),
     };
     let number = |index| u64::try_from(row.get::<_, i64>(index)).unwrap_or(0);
-    let within_bounds = timestamps.iter().enumerate().filter(|(index, _)| row.get(6 + 3 * index));
+    let within_bounds = timestamps.iter().enumerate().filter(|(index, _)| row.get(5 + 3 * index));
     let within_bounds = within_bounds.map(|(_, timestamp)| timestamp.column.clone()).collect();
     let timestamps = timestamps.iter().enumerate().map(|(index, timestamp)| TimestampBaseline {
         column: timestamp.column.clone(),
-        min: row.get(4 + 3 * index),
-        max: row.get(5 + 3 * index),
+        min: row.get(3 + 3 * index),
+        max: row.get(4 + 3 * index),
     });
     Ok(Some(Observed {
         rows: number(0),
@@ -132,7 +176,7 @@ pub async fn read(
         filenode: filenode.and_then(|node| u32::try_from(node).ok()).unwrap_or(0),
         timestamps: timestamps.collect(),
         within_bounds,
-        pace: (number(3), took),
+        pace: (u64::try_from(pages).unwrap_or(0), took),
         content,
     }))
 }
@@ -141,7 +185,7 @@ pub async fn read(
 pub fn judge(
     database: &str,
     table: &TableBaseline,
-    read: &Result<Option<Observed>, tokio_postgres::Error>,
+    read: Result<Option<Observed>, Unread>,
     certificate: &Certificate,
 ) -> (TableResult, Vec<Finding>) {
     let name = format!("{}.{}", table.schema, table.name);
@@ -168,19 +212,17 @@ pub fn judge(
                 Finding::not_checked(Code::TableRowCount, format!("table {name} is not there; {}", explained()));
             return (result(None, Comparison::NotChecked), vec![finding.of(object)]);
         }
-        // A page that cannot be read is a loss; anything else is a question that was not answered.
-        Err(error) => {
-            let is_damage = error.code().is_some_and(|code| matches!(code.code(), "XX001" | "XX002"));
-            let finding = if is_damage {
+        Err(Unread::Damaged(reason)) => {
+            let finding =
                 lost(Code::TableRowCount, format!("table {name} of {database} cannot be read whole"), &object)
                     .expected(rows(table.rows))
-                    .observed(reason(error))
-            } else {
-                let summary = format!("table {name} could not be counted: {}", reason(error));
-                Finding::not_checked(Code::TableRowCount, summary).of(object)
-            };
-            let comparison = if is_damage { Comparison::Different } else { Comparison::NotChecked };
-            return (result(None, comparison), vec![finding]);
+                    .observed(reason);
+            return (result(None, Comparison::Different), vec![finding]);
+        }
+        Err(Unread::Unanswered(reason)) => {
+            let summary = format!("table {name} could not be counted: {reason}");
+            let finding = Finding::not_checked(Code::TableRowCount, summary).of(object);
+            return (result(None, Comparison::NotChecked), vec![finding]);
         }
     };
     let seen = Some(observed.rows);
@@ -190,7 +232,7 @@ pub fn judge(
         return (result(seen, Comparison::NotChecked), vec![finding]);
     }
     if observed.rows == table.rows && (exact || observed.rows_of_k == 0) {
-        let findings = timestamps(&name, &object, table, observed, exact);
+        let findings = timestamps(&name, &object, table, &observed, exact);
         return (result(seen, Comparison::Exact), findings);
     }
     if exact && observed.rows_written_since > 0 {
@@ -207,12 +249,12 @@ pub fn judge(
             .expected(rows(table.rows))
             .observed(rows(observed.rows));
         let mut findings = vec![finding];
-        findings.extend(timestamps(&name, &object, table, observed, exact));
+        findings.extend(timestamps(&name, &object, table, &observed, exact));
         return (result(seen, Comparison::Different), findings);
     }
     let least = observed.rows.saturating_sub(observed.rows_of_k);
     if (least..=observed.rows).contains(&table.rows) {
-        let findings = timestamps(&name, &object, table, observed, exact);
+        let findings = timestamps(&name, &object, table, &observed, exact);
         return (result(seen, Comparison::WithinTransactions), findings);
     }
     let finding =
@@ -225,6 +267,7 @@ pub fn judge(
 }
 
 fn timestamps(name: &str, object: &str, table: &TableBaseline, observed: &Observed, exact: bool) -> Vec<Finding> {
+    let exact = exact && observed.rows_written_since == 0;
     let seen: BTreeMap<&str, &TimestampBaseline> =
         observed.timestamps.iter().map(|timestamp| (timestamp.column.as_str(), timestamp)).collect();
     let mut findings = Vec::new();

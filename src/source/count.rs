@@ -13,7 +13,9 @@ use super::server::{Identity, not_captured};
 use super::tables::{self, Extent, Selected};
 use crate::finding::Finding;
 use crate::plan::{Connection, Limits, TableSelection};
-use crate::postgres::{self, ConnectError, Session, milliseconds, quote_identifier, quote_literal, reason, rows, values};
+use crate::postgres::{
+    self, ConnectError, Session, milliseconds, quote_identifier, quote_literal, reason, rows, values,
+};
 
 /// How often it is asked whether a session waits for our lock. Who waits for two of them in a row is let through.
 const GIVE_WAY_POLL: Duration = Duration::from_millis(500);
@@ -267,9 +269,7 @@ pub(super) fn quoted(schema: &str, name: &str) -> String {
 /// Asks whether a quoted name still stands for this table in this file.
 pub(super) fn is_same(name: &str, oid: u32, filenode: u32) -> String {
     let literal = quote_literal(name);
-    format!(
-        "SELECT pg_relation_filenode({oid}::oid) = {filenode}::oid AND to_regclass({literal})::oid = {oid}::oid"
-    )
+    format!("SELECT pg_relation_filenode({oid}::oid) = {filenode}::oid AND to_regclass({literal})::oid = {oid}::oid")
 }
 
 /// Under an old snapshot a truncated or rewritten table shows too few rows.

@@ -4,12 +4,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod altered_behind_the_baseline;
 mod failover_before_the_archive_got_the_lsn;
 mod idle_source;
 mod late_segment;
 mod row_level_security;
+mod subtransaction_of_a_waiting_commit;
 mod truncate_during_the_baseline;
 mod unlogged_table;
+mod values_newer_than_the_target;
 
 use std::path::{Path, PathBuf};
 

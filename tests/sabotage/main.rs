@@ -6,18 +6,34 @@
 mod support;
 mod trial;
 
+mod balance_changed;
 mod base_tar_truncated;
 mod bit_flipped_and_recompressed;
+mod bit_flipped_in_a_row;
 mod copy_that_archives;
+mod database_lost;
 mod empty_database;
 mod first_needed_segment_missing;
+mod large_object_changed;
 mod last_segment_missing;
 mod latest_over_a_gap;
 mod live_row_lost;
 mod lost_update_on_an_idle_source;
 mod middle_segment_missing;
+mod page_zeroed;
+mod pg_control_missing;
+mod relation_file_missing;
+mod role_lost;
+mod row_added;
+mod row_lost_behind_its_index;
+mod rows_deleted;
 mod segment_from_another_cluster;
 mod segment_truncated;
+mod stored_out_of_line_changed;
+mod stored_out_of_line_lost;
+mod timestamps_shifted;
+mod value_changed;
+mod values_swapped;
 
 // Without these, every other verdict here might have another cause than the sabotage.
 

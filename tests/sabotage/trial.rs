@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::support::archive::files;
+use crate::support::page::{self, Pages};
 use crate::support::prepared::SERVER;
 use crate::support::{ArchiveCopy, Operation, Outcome, Postgres, Prepared, S3, Walproof};
 
@@ -40,6 +41,14 @@ impl Trial {
         let s3 = archive.serve();
         let walproof = Walproof::new(&s3, SERVER).baseline(&prepared.baseline());
         Self::new(s3, walproof, Some(archive))
+    }
+
+    /// As [`Self::of_prepared`], with the pages of one relation changed in the newest base backup.
+    #[track_caller]
+    pub fn of_pages(database: &str, relation: &str, change: impl FnOnce(&mut Pages)) -> Self {
+        let prepared = Prepared::get();
+        let backup = prepared.backups.last().unwrap();
+        Self::of_prepared(|archive| page::edit(archive, backup, prepared.file(database, relation), change))
     }
 
     /// The archive of a source of the case's own, which is still running and asked for the baseline.

@@ -12,6 +12,7 @@ pub mod certificates;
 pub mod faults;
 pub mod json_pointer;
 pub mod kubernetes;
+pub mod page;
 pub mod postgres;
 pub mod prepared;
 pub mod process;

@@ -2,6 +2,7 @@
 //! with a baseline taken by walproof. Made once and kept below `target`, because making it takes half a minute; every
 //! case works on a copy.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use super::{ArchiveCopy, Barman, Postgres, Walproof, profile_directory};
 pub const SERVER: &str = "pal-e-postgres";
 
 /// Changed with everything below that decides what is made.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 /// Ages that a configuration in hours speaks of must stay true.
 const KEPT: Duration = Duration::from_hours(12);
 
@@ -33,6 +34,8 @@ pub struct Prepared {
     pub segments: Vec<String>,
     /// The segment in which the baseline's LSN lies.
     pub baseline_segment: String,
+    /// The files of relations by `database/relation`; see [`Self::file`].
+    files: BTreeMap<String, String>,
 }
 
 impl Prepared {
@@ -58,6 +61,14 @@ impl Prepared {
         self.directory.join("baseline.json")
     }
 
+    /// The path below the data directory of a relation of schema `public` or `pg_catalog`, which no writing changed since:
+    /// a table, an index, a sequence, a catalog, or `toast of …`. Paths of shared catalogs begin with `global/`.
+    #[track_caller]
+    pub fn file(&self, database: &str, relation: &str) -> &str {
+        let name = format!("{database}/{relation}");
+        self.files.get(&name).unwrap_or_else(|| panic!("{name} is none of the source's relations with a file"))
+    }
+
     /// The segments that a restore from a backup to the baseline replays, without the first and the last: those whose
     /// loss is a gap in the middle.
     pub fn segments_between(&self, backup: &str) -> Vec<String> {
@@ -69,8 +80,9 @@ impl Prepared {
     }
 }
 
-/// The SQL that makes the source's databases.
-pub const SCHEMA: [(&str, &str); 2] = [
+/// The SQL that makes the source's databases. The first two grow all the time ([`WRITES`]). Nobody writes to `vault`
+/// after it was made, so that no WAL behind a base backup touches its files: what is broken there stays broken.
+pub const SCHEMA: [(&str, &str); 3] = [
     (
         "paledocs",
         "CREATE TABLE authors (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL);
@@ -89,7 +101,72 @@ pub const SCHEMA: [(&str, &str); 2] = [
              amount numeric(10, 2) NOT NULL,
              created_at timestamptz NOT NULL DEFAULT clock_timestamp());",
     ),
+    ("vault", VAULT),
 ];
+
+/// Something of every kind that a database holds, with fixed values. A page is frozen when it is written: hint bits that
+/// a reader sets later would bring the whole page into WAL.
+const VAULT: &str = "
+    CREATE EXTENSION citext;
+    ALTER DATABASE vault OWNER TO app_owner;
+    SET ROLE app_owner;
+
+    CREATE TABLE accounts (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        name text NOT NULL,
+        balance numeric(12, 2) NOT NULL CONSTRAINT balance_is_not_negative CHECK (balance >= 0),
+        opened_at timestamptz NOT NULL,
+        updated_at timestamptz NOT NULL);
+    CREATE INDEX accounts_name_idx ON accounts (name);
+    INSERT INTO accounts (name, balance, opened_at, updated_at)
+        SELECT 'account ' || n, n * 10.25, timestamptz '2026-01-01 00:00:00+00' + n * interval '1 hour',
+            timestamptz '2026-02-01 00:00:00+00' + n * interval '1 hour'
+        FROM generate_series(1, 500) n;
+
+    -- Forty bodies are stored in the table, eight out of line.
+    CREATE TABLE documents (
+        id bigint PRIMARY KEY,
+        account bigint NOT NULL CONSTRAINT documents_account_fkey REFERENCES accounts,
+        body text NOT NULL);
+    INSERT INTO documents
+        SELECT n, n, (SELECT string_agg(md5(n || '/' || m), '') FROM generate_series(1, length) m)
+        FROM (SELECT n, CASE WHEN n > 40 THEN 600 ELSE 50 END FROM generate_series(1, 48) n) AS wanted (n, length);
+
+    CREATE TABLE schema_migrations (version text PRIMARY KEY);
+    INSERT INTO schema_migrations SELECT '2026010' || n || '120000' FROM generate_series(1, 5) n;
+    CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY);
+    INSERT INTO alembic_version VALUES ('ae1027a6acf4');
+
+    CREATE SEQUENCE ticket_number;
+    SELECT setval('ticket_number', 1000);
+
+    CREATE TABLE tenants (id bigint PRIMARY KEY, name citext UNIQUE NOT NULL);
+    INSERT INTO tenants SELECT n, 'Tenant ' || n FROM generate_series(1, 7) n;
+    ALTER TABLE tenants ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY own_tenant ON tenants FOR SELECT TO auditor USING (name = current_setting('vault.tenant', true));
+
+    CREATE VIEW wealthy_accounts AS SELECT id, name FROM accounts WHERE balance > 1000;
+    CREATE FUNCTION interest(balance numeric) RETURNS numeric LANGUAGE sql IMMUTABLE AS 'SELECT balance * 0.02';
+    CREATE FUNCTION keep_opened_at() RETURNS trigger LANGUAGE plpgsql
+        AS 'BEGIN NEW.opened_at := OLD.opened_at; RETURN NEW; END';
+    CREATE TRIGGER accounts_keep_opened_at BEFORE UPDATE ON accounts
+        FOR EACH ROW EXECUTE FUNCTION keep_opened_at();
+
+    GRANT SELECT ON accounts TO auditor;
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO auditor;
+
+    SELECT lo_from_bytea(50001, decode(repeat('00ff', 3000), 'hex')), lo_from_bytea(50002, 'a large object');
+
+    RESET ROLE;
+    VACUUM (FREEZE);
+    VACUUM (FREEZE);
+    CHECKPOINT;";
+
+/// The roles that [`SCHEMA`] speaks of.
+const ROLES: &str = "
+    CREATE ROLE auditor NOLOGIN;
+    CREATE ROLE app_owner LOGIN CONNECTION LIMIT 50 PASSWORD 'of the application' IN ROLE auditor;
+    ALTER ROLE app_owner SET statement_timeout = '30s';";
 
 /// Rows in several transactions: notes and orders come, some notes change and a few go.
 pub const WRITES: [(&str, &str); 2] = [
@@ -103,8 +180,9 @@ pub const WRITES: [(&str, &str); 2] = [
     ("shop", "INSERT INTO orders (amount) SELECT n FROM generate_series(1, 250) n;"),
 ];
 
-/// Creates the databases of [`SCHEMA`].
+/// Creates the databases of [`SCHEMA`] and their roles.
 pub fn create_databases(postgres: &Postgres) {
+    postgres.sql("postgres", ROLES);
     for (database, schema) in SCHEMA {
         postgres.sql("postgres", &format!("CREATE DATABASE {database}"));
         postgres.sql(database, schema);
@@ -122,7 +200,7 @@ fn kept_or_made(walproof: Option<&Path>) -> Prepared {
     let kept = profile_directory().join("prepared");
     fs::create_dir_all(&kept).unwrap();
     let mut key = DefaultHasher::new();
-    (RECIPE, SCHEMA, WRITES).hash(&mut key);
+    (RECIPE, ROLES, SCHEMA, WRITES).hash(&mut key);
     if let Some(binary) = walproof {
         // Another walproof may write another document.
         fs::metadata(binary).unwrap().modified().unwrap().hash(&mut key);
@@ -180,11 +258,32 @@ fn make(directory: &Path, with_baseline: bool) -> Prepared {
 
     let segments = ArchiveCopy::copy(directory, SERVER).segments();
     let system_identifier = postgres.system_identifier();
-    let directory = directory.to_owned();
-    let prepared = Prepared { directory, system_identifier, backups: vec![first, second], segments, baseline_segment };
+    let prepared = Prepared {
+        directory: directory.to_owned(),
+        system_identifier,
+        backups: vec![first, second],
+        segments,
+        baseline_segment,
+        files: files(&postgres),
+    };
     // Written last: a half-made archive is made again.
     fs::write(prepared.directory.join("prepared.json"), serde_json::to_vec_pretty(&prepared).unwrap()).unwrap();
     prepared
+}
+
+/// The files of all relations by `database/relation`.
+fn files(postgres: &Postgres) -> BTreeMap<String, String> {
+    let question = "SELECT coalesce('toast of ' || owner.relname, c.relname), pg_relation_filepath(c.oid)
+        FROM pg_class c LEFT JOIN pg_class owner ON owner.reltoastrelid = c.oid
+        WHERE c.relkind IN ('r', 'i', 'S', 'm', 't') AND c.relpersistence = 'p'
+            AND (owner.oid IS NOT NULL OR c.relnamespace IN ('public'::regnamespace, 'pg_catalog'::regnamespace))";
+    let databases = SCHEMA.iter().flat_map(|(database, _)| {
+        let listed = postgres.sql(database, question);
+        let file =
+            |line: &str| line.split_once('|').map(|(name, path)| (format!("{database}/{name}"), path.to_owned()));
+        listed.lines().filter_map(file).collect::<Vec<_>>()
+    });
+    databases.collect()
 }
 
 fn take_baseline(s3: &S3, postgres: &Postgres, document: &Path) {
