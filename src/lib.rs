@@ -12,6 +12,7 @@ pub mod config;
 pub mod plan;
 
 pub mod archive;
+pub mod fingerprint;
 pub mod probe;
 pub mod sandbox;
 pub mod source;

@@ -25,6 +25,19 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(20);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
+/// Whatever the role or the database has set: both sides write values the same way and see the same rows.
+const VALUES: [(&str, &str); 9] = [
+    ("TimeZone", "UTC"),
+    ("DateStyle", "ISO"),
+    ("IntervalStyle", "postgres"),
+    ("extra_float_digits", "1"),
+    ("bytea_output", "hex"),
+    ("lc_monetary", "C"),
+    ("row_security", "off"),
+    ("search_path", "pg_catalog"),
+    ("standard_conforming_strings", "on"),
+];
+
 /// What a session is limited to. Zero means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Session {
@@ -49,9 +62,8 @@ impl Session {
         let read_only = if self.read_only { "on" } else { "off" };
         let mut sql = format!(
             "SET default_transaction_read_only = {read_only}; \
-             SET default_transaction_isolation = 'read committed'; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; \
-             SET IntervalStyle = 'postgres'; SET row_security = off; SET search_path = pg_catalog; \
-             SET extra_float_digits = 1; SET standard_conforming_strings = on"
+             SET default_transaction_isolation = 'read committed'; {}",
+            values("SET")
         );
         for (name, limit) in [
             ("statement_timeout", self.statement),
@@ -176,6 +188,11 @@ pub fn quote_identifier(name: &str) -> String {
 /// An SQL string. Needs `standard_conforming_strings`, which [`Session`] sets.
 pub fn quote_literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
+}
+
+/// The settings that decide how values are written, as SQL: `SET` for a session, `SET LOCAL` for a transaction.
+pub fn values(set: &str) -> String {
+    VALUES.map(|(name, value)| format!("{set} {name} = '{value}'")).join("; ")
 }
 
 /// A limit as PostgreSQL takes it. A limit below a millisecond is one: zero would mean none.

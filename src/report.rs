@@ -16,6 +16,7 @@ use crate::archive::wal::{Lsn, Segment, Timeline};
 use crate::cli;
 use crate::finding::{Code, Finding};
 use crate::json;
+use crate::probe::content::ContentSummary;
 use crate::probe::tables::TableResult;
 use crate::sandbox::operator::evidence::SandboxEvidence;
 use crate::verdict::{Subject, Verdict};
@@ -154,6 +155,9 @@ pub struct Restore {
     /// How many tables were compared in all; `tables` holds some of those that passed and all others.
     pub tables_compared: u64,
     pub tables: Vec<TableResult>,
+    /// How many rows were compared value by value, and how many were not; absent where nothing could be compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentSummary>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

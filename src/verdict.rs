@@ -51,6 +51,8 @@ pub enum Weight {
     Proof,
     /// It need not occur, but where it does it may not be failed or not checked.
     NoDoubt,
+    /// It may stay unchecked, but nothing may have failed, whoever is to blame.
+    NoFault,
     /// Only FAIL by blame of the backups counts.
     Free,
 }
@@ -113,6 +115,8 @@ pub const fn weight(subject: Subject, code: Code) -> Weight {
             | Code::CredentialsUnusable,
         ) => Weight::NoDoubt,
 
+        (Subject::Drill, Code::TableContent | Code::LargeObjectContent) => Weight::NoFault,
+
         _ => Weight::Free,
     }
 }
@@ -132,6 +136,7 @@ pub fn verdict(subject: Subject, findings: &[Finding], raised: &[Code]) -> Verdi
 pub fn undecided(subject: Subject, findings: &[Finding], raised: &[Code]) -> Vec<Code> {
     let is_undecided = |&code: &Code| {
         let of_code = || findings.iter().filter(|finding| finding.code == code);
+        let has_failed = of_code().any(|finding| finding.outcome == Outcome::Failed);
         let in_doubt = of_code().any(|finding| match finding.outcome {
             Outcome::Failed | Outcome::NotChecked => true,
             Outcome::Passed | Outcome::Note => false,
@@ -139,6 +144,7 @@ pub fn undecided(subject: Subject, findings: &[Finding], raised: &[Code]) -> Vec
         match if raised.contains(&code) { Weight::Proof } else { weight(subject, code) } {
             Weight::Proof => in_doubt || !of_code().any(|finding| finding.outcome == Outcome::Passed),
             Weight::NoDoubt => in_doubt,
+            Weight::NoFault => has_failed,
             Weight::Free => false,
         }
     };
@@ -243,6 +249,16 @@ mod tests {
     fn one_undecided_table_is_enough_to_withhold_a_pass() {
         let mut findings = proof(Subject::Drill);
         findings.push(Finding::not_checked(Code::TableRowCount, "it was locked").of("public.notes"));
+        assert_eq!(verdict(Subject::Drill, &findings, &[]), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn rows_that_did_not_fit_withhold_no_pass_and_rows_that_cannot_be_read_do() {
+        let mut findings = proof(Subject::Drill);
+        findings.push(Finding::not_checked(Code::TableContent, "did not fit"));
+        assert_eq!(verdict(Subject::Drill, &findings, &[]), Verdict::Pass);
+        assert_eq!(verdict(Subject::Drill, &findings, &[Code::TableContent]), Verdict::Inconclusive);
+        findings.push(Finding::failed(Code::TableContent, Blame::Unknown, "cannot be read"));
         assert_eq!(verdict(Subject::Drill, &findings, &[]), Verdict::Inconclusive);
     }
 

@@ -16,7 +16,9 @@ use walproof::plan::{
     Archive, ArchiveLocation, BackupChoice, Connection, Credentials, DatabaseSelection, Databases, DirectSandbox,
     Freshness, Limits, Objectives, Plan, Publish, Sandbox, TableSelection, Target, Tls,
 };
-use walproof::source::baseline::{Baseline, DatabaseBaseline, NotRead, TableBaseline};
+use walproof::source::baseline::{
+    Baseline, ContentBaseline, DatabaseBaseline, LargeObjectsBaseline, NotRead, TableBaseline,
+};
 use walproof::source::capture::capture;
 
 /// Dropped databases make room for nothing: the server goes with the process.
@@ -549,4 +551,152 @@ async fn a_standby_gives_a_baseline_and_a_lagging_one_is_refused() {
     plan.freshness.max_wal_age = Duration::from_millis(1);
     let finding = capture(&plan).await.unwrap_err();
     assert_eq!((finding.code, finding.blame), (Code::SourceReplicaLag, Some(Blame::Source)));
+}
+
+fn content<'a>(baseline: &'a Baseline, table: &str) -> &'a ContentBaseline {
+    let tables = &baseline.databases[0].tables;
+    let found = tables.iter().find(|candidate| candidate.name == table).unwrap_or_else(|| panic!("{table}"));
+    found.content.as_ref().unwrap()
+}
+
+fn sum<'a>(baseline: &'a Baseline, table: &str) -> &'a str {
+    match content(baseline, table) {
+        ContentBaseline::Fingerprint { sum, .. } => sum,
+        ContentBaseline::NotRead(reason) => panic!("{table}: {reason}"),
+    }
+}
+
+fn why_not<'a>(baseline: &'a Baseline, table: &str) -> &'a str {
+    match content(baseline, table) {
+        ContentBaseline::NotRead(reason) => reason,
+        ContentBaseline::Fingerprint { .. } => panic!("{table} has a fingerprint"),
+    }
+}
+
+#[tokio::test]
+async fn a_fingerprint_knows_no_order_and_sees_values_change_places() {
+    let database = database();
+    server().sql(
+        &database,
+        "CREATE TABLE one (n int, t text); INSERT INTO one VALUES (1, 'a'), (2, 'b'), (2, 'b');
+         CREATE TABLE reordered (n int, t text); INSERT INTO reordered VALUES (2, 'b'), (1, 'a'), (2, 'b');
+         CREATE TABLE swapped (n int, t text); INSERT INTO swapped VALUES (1, 'b'), (2, 'a'), (2, 'b');
+         CREATE TABLE doubled (n int, t text); INSERT INTO doubled VALUES (1, 'a'), (1, 'a'), (2, 'b');
+         CREATE TABLE empty (n int); CREATE TABLE without_columns (); INSERT INTO without_columns DEFAULT VALUES;
+         CREATE TABLE t (t text); INSERT INTO t VALUES ('a'), ('b');
+         CREATE TABLE other (t text); INSERT INTO other VALUES ('a'), ('c')",
+    );
+    let baseline = captured(&database).await;
+    assert_eq!(sum(&baseline, "one"), sum(&baseline, "reordered"));
+    assert_ne!(sum(&baseline, "one"), sum(&baseline, "swapped"));
+    assert_ne!(sum(&baseline, "one"), sum(&baseline, "doubled"));
+    assert_ne!(sum(&baseline, "t"), sum(&baseline, "other"));
+    assert_eq!(sum(&baseline, "empty"), "0");
+    assert_ne!(sum(&baseline, "without_columns"), "0");
+    assert_eq!(baseline, serde_json::from_str(&baseline.json()).unwrap());
+}
+
+#[tokio::test]
+async fn a_fingerprint_depends_on_no_setting_of_role_or_database() {
+    let database = database();
+    reader("reader_of_values");
+    server().sql(
+        &database,
+        &format!(
+            "CREATE TABLE t (a timestamptz, b interval, c bytea, d float8, e money, f date);
+             INSERT INTO t VALUES ('2026-01-02 03:04:05+00', '1 day 2 hours', '\\x00ff', 0.1::float4, 12.5, '2026-02-03');
+             ALTER DATABASE {database} SET lc_monetary = 'C.UTF-8';"
+        ),
+    );
+    let one = captured(&database).await;
+    for setting in [
+        "DateStyle = 'German'",
+        "IntervalStyle = 'iso_8601'",
+        "bytea_output = 'escape'",
+        "extra_float_digits = -5",
+        "TimeZone = 'Asia/Tokyo'",
+        "search_path = 'public'",
+    ] {
+        server().sql(&database, &format!("ALTER ROLE reader_of_values SET {setting}"));
+    }
+    let other = capture(&plan(server(), "reader_of_values", all_of(&database))).await.unwrap();
+    assert_eq!(sum(&one, "t"), sum(&other, "t"));
+}
+
+#[tokio::test]
+async fn rows_whose_text_depends_on_more_than_the_row_have_no_fingerprint() {
+    let database = database();
+    server().sql(
+        &database,
+        "CREATE DOMAIN relation AS regclass; CREATE TYPE held AS (r relation[]);
+         CREATE TABLE names (held held); INSERT INTO names VALUES (ROW(ARRAY['pg_class']::relation[]));
+         CREATE TABLE plain (n int); INSERT INTO plain VALUES (1)",
+    );
+    let baseline = captured(&database).await;
+    assert!(why_not(&baseline, "names").contains("holds names of objects"), "{baseline:?}");
+    assert_eq!(baseline.not_read, []);
+    sum(&baseline, "plain");
+}
+
+/// Rows are written as text by the catalog of the moment, not by that of the snapshot.
+#[tokio::test]
+async fn what_is_altered_while_it_is_read_has_no_fingerprint() {
+    for change in [
+        "ALTER TYPE mood RENAME VALUE 'good' TO 'fine'",
+        // There and back again.
+        "ALTER TYPE mood RENAME VALUE 'good' TO 'fine'; ALTER TYPE mood RENAME VALUE 'fine' TO 'good'",
+        "ALTER TABLE t ADD COLUMN more int DEFAULT 7",
+        "ALTER TABLE t DROP COLUMN n",
+        "ALTER TABLE t RENAME COLUMN n TO m",
+        "ALTER TYPE pair ADD ATTRIBUTE more int",
+    ] {
+        let database = database();
+        server().sql(
+            &database,
+            "CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE TYPE pair AS (mood mood, n int);
+             CREATE TABLE aa_locked (n int); CREATE TABLE t (n int, pairs pair[]);
+             INSERT INTO t VALUES (1, ARRAY[ROW('good', 1)]::pair[]); CREATE TABLE kept (n int);
+             INSERT INTO kept VALUES (1)",
+        );
+        let plan = plan(server(), "postgres", all_of(&database));
+        let baseline = capture_while(&plan, &database, Duration::ZERO, change).await;
+        assert!(why_not(&baseline, "t").contains("altered while it was read"), "{change}: {baseline:?}");
+        sum(&baseline, "kept");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_the_limit_is_counted_and_has_no_fingerprint() {
+    let database = database();
+    server().sql(&database, "CREATE TABLE big (n int); INSERT INTO big SELECT generate_series(1, 300000)");
+    let mut plan = plan(server(), "postgres", all_of(&database));
+    plan.limits.content = Duration::from_millis(1);
+    let baseline = capture(&plan).await.unwrap();
+    assert_eq!(rows(&baseline.databases[0]), [("big", 300_000)]);
+    assert_eq!(why_not(&baseline, "big"), "did not fit into limits.content");
+    plan.limits.content = Duration::from_mins(1);
+    sum(&capture(&plan).await.unwrap(), "big");
+}
+
+#[tokio::test]
+async fn large_objects_have_a_fingerprint_where_the_role_may_read_them() {
+    let database = database();
+    server().sql(
+        &database,
+        "CREATE ROLE no_objects LOGIN; GRANT pg_monitor TO no_objects; CREATE TABLE t (n int);
+         GRANT SELECT ON t TO no_objects",
+    );
+    let read = |baseline: &Baseline| baseline.databases[0].large_objects.clone().unwrap();
+    let none = LargeObjectsBaseline::Fingerprint { objects: 0, pages: 0, sum: "0".to_owned() };
+    let plan = plan(server(), "no_objects", all_of(&database));
+    assert_eq!(read(&capture(&plan).await.unwrap()), none);
+
+    server().sql(&database, "SELECT lo_from_bytea(0, 'one'), lo_from_bytea(0, '')");
+    let LargeObjectsBaseline::NotRead { reason, hint } = read(&capture(&plan).await.unwrap()) else { panic!() };
+    assert!(reason.contains("permission denied"), "{reason}");
+    server().sql(&database, &hint.unwrap());
+    let LargeObjectsBaseline::Fingerprint { objects, pages, .. } = read(&capture(&plan).await.unwrap()) else {
+        panic!()
+    };
+    assert_eq!((objects, pages), (2, 1));
 }

@@ -70,6 +70,7 @@ fn each_entry_names_its_weight_in_both_verdicts() {
     let word = |subject, code| match weight(subject, code) {
         Weight::Proof => "proof",
         Weight::NoDoubt => "no doubt",
+        Weight::NoFault => "no fault",
         Weight::Free => "free",
     };
     for &code in Code::ALL {

@@ -9,22 +9,22 @@ use crate::finding::{Blame, Code, Finding};
 use crate::plan::Plan;
 use crate::postgres::ConnectError;
 use crate::probe::certificate::{self, Certificate};
+use crate::probe::content::Contents;
 use crate::probe::tables::{self, Comparison, TableResult};
-use crate::probe::{Compared, Found, access, catalog, content, migrations, queries, roles, schema, sequences};
+use crate::probe::{Compared, Found, access, catalog, migrations, queries, roles, schema, sequences};
 use crate::sandbox::Sandbox;
 use crate::source::baseline::{Baseline, DatabaseBaseline};
 use crate::source::catalog::of_database;
 use crate::target::{Choice, Stop};
 
 /// What the databases came to, one after the other.
-#[derive(Default)]
 struct Results {
     tables: Vec<TableResult>,
     certificates: Vec<(String, Certificate)>,
     timestamp_columns: u64,
     /// What the tables and the databases themselves gave reason to say.
     troubles: Vec<Finding>,
-    content: Vec<Found>,
+    contents: Contents,
     schema: Vec<Found>,
     migrations: Vec<Found>,
     roles: Vec<Found>,
@@ -43,8 +43,20 @@ pub async fn compare(
     plan: &Plan,
     evidence: &mut Evidence,
 ) {
-    let mut results = Results::default();
-    let content_until = Instant::now() + plan.limits.content;
+    let mut results = Results {
+        tables: Vec::new(),
+        certificates: Vec::new(),
+        timestamp_columns: 0,
+        troubles: Vec::new(),
+        contents: Contents::new(Instant::now() + plan.limits.content),
+        schema: Vec::new(),
+        migrations: Vec::new(),
+        roles: Vec::new(),
+        privileges: Vec::new(),
+        sequences: Vec::new(),
+        access: Vec::new(),
+        queries: Vec::new(),
+    };
     for database in &baseline.databases {
         let (client, certificate) = match open(baseline, database, choice, next_xid, sandbox).await {
             Ok(opened) => opened,
@@ -62,8 +74,8 @@ pub async fn compare(
             by_operator: matches!(sandbox, Sandbox::Operator(_)),
             is_past_lsn: !choice.short_of_baseline,
         };
-        count_tables(&compared, &mut results).await;
-        results.content.push(content::probe(&compared, content_until).await);
+        read_tables(&compared, &mut results).await;
+        results.contents.large_objects(&compared).await;
         compare_catalogs(&compared, &mut results).await;
         results.sequences.push(sequences::probe(&compared).await);
         results.access.push(access::probe(&compared).await);
@@ -75,8 +87,11 @@ pub async fn compare(
     evidence.extend(tables::sum(&results.tables, results.timestamp_columns, timestamps_failed));
     evidence.extend(results.troubles);
     evidence.tables(results.tables);
+    if let Some(restore) = &mut evidence.restore {
+        restore.content = Some(results.contents.summary());
+    }
+    evidence.extend(results.contents.sum());
     for (code, found, (singular, plural)) in [
-        (Code::TableContent, results.content, ("table", "tables")),
         (Code::SchemaObjects, results.schema, ("object", "objects")),
         (Code::SchemaMigrations, results.migrations, ("migration", "migrations")),
         (Code::RoleDefinition, results.roles, ("role, membership or setting", "roles, memberships and settings")),
@@ -147,12 +162,19 @@ async fn compare_catalogs(compared: &Compared<'_>, results: &mut Results) {
     }
 }
 
-async fn count_tables(compared: &Compared<'_>, results: &mut Results) {
+async fn read_tables(compared: &Compared<'_>, results: &mut Results) {
+    results.contents.enter(compared).await;
     for table in &compared.database.tables {
-        let read = tables::read(compared.client, table, compared.certificate).await;
-        let (result, findings) = tables::judge(&compared.database.name, table, read, compared.certificate);
+        let limit = results.contents.limit(table);
+        let read = tables::read(compared, table, limit.as_ref().ok().copied()).await;
+        let observed = read.as_ref().ok().and_then(Option::as_ref);
+        let is_different = results.contents.add(&compared.database.name, table, limit, observed);
+        let (mut result, findings) = tables::judge(&compared.database.name, table, read, compared.certificate);
         if result.comparison != Comparison::NotChecked && result.rows_observed.is_some() {
             results.timestamp_columns += table.timestamps.len() as u64;
+        }
+        if is_different && result.comparison == Comparison::Exact {
+            result.comparison = Comparison::Different;
         }
         results.tables.push(result);
         results.troubles.extend(findings);

@@ -1,5 +1,6 @@
 //! The probes of a drill, in their order: first those that must see the server untouched.
 
+use jiff::Timestamp;
 use tokio_postgres::Client;
 
 use super::compare::compare;
@@ -7,9 +8,10 @@ use super::evidence::Evidence;
 use super::examine::examine;
 use super::restore::{Recovered, Task, unreadable};
 use crate::finding::{Blame, Code, Finding, Outcome};
+use crate::plan::Databases;
 use crate::probe::identity::{self, SystemIdentifiers};
 use crate::probe::recovery::Recovery;
-use crate::probe::{certificate, isolation, objects, recovery, version};
+use crate::probe::{after_target, certificate, isolation, objects, recovery, version};
 use crate::sandbox::Sandbox;
 use crate::target::Stop;
 
@@ -37,7 +39,29 @@ pub async fn probe(
         }
         Err(finding) => evidence.add(finding),
     }
+    if let Stop::Time(target) = task.choice.stop {
+        after(task, target, sandbox, evidence).await;
+    }
     examine(task, &client, sandbox, evidence).await;
+}
+
+/// Whether a configured column holds something newer than the target.
+async fn after(task: &Task<'_>, target: Timestamp, sandbox: &Sandbox, evidence: &mut Evidence) {
+    let Databases::Named(databases) = &task.plan.databases else { return };
+    let mut findings = Vec::new();
+    for database in databases {
+        if database.tables.iter().flatten().all(|table| table.timestamp.is_none()) {
+            continue;
+        }
+        findings.extend(match sandbox.connect(&database.name).await {
+            Ok(client) => after_target::probe(&client, database, target, Timestamp::now()).await,
+            Err(error) => {
+                let summary = format!("database {} could not be asked: {error}", database.name);
+                vec![Finding::not_checked(Code::TableAfterTarget, summary).of(&database.name)]
+            }
+        });
+    }
+    evidence.extend(after_target::sum(findings, target));
 }
 
 /// Whether recovery stopped where it was told to.

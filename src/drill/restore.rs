@@ -85,5 +85,6 @@ fn begun(kind: &str, backup: &Backup, task: &Task<'_>) -> Restore {
         recovery_point_exposure_ms: None,
         tables_compared: 0,
         tables: Vec::new(),
+        content: None,
     }
 }

@@ -23,12 +23,27 @@ pub struct Certificate {
     pub to: u64,
     /// How many of them committed: |K|.
     pub committed: u64,
+    /// The smallest that committed; without meaning when none did.
+    pub first: u64,
 }
 
 impl Certificate {
     /// Nothing committed between the snapshot and the stop.
     pub fn is_exact(&self) -> bool {
         self.committed == 0
+    }
+
+    /// SQL that is true for every row that K may have written, or the copy's own transactions: from the smallest of
+    /// them on. A snapshot does not list the subtransactions of those in progress, so [`Self::wrote_row`] may miss
+    /// rows; this does not. `next_xid` is the copy's own first transaction, `now` lies behind its last.
+    pub fn may_have_written_row(&self, next_xid: u64, now: u64) -> String {
+        let from = if self.is_exact() { next_xid } else { self.first.min(next_xid) };
+        match now.saturating_sub(from) {
+            0 => "false".to_owned(),
+            range => {
+                format!("((xmin::text::int8 - {} + 4294967296) % 4294967296 < {range})", from & 0xFFFF_FFFF)
+            }
+        }
     }
 
     /// SQL that is true for a row that one of these transactions wrote. `xmin` has 32 bits, so the comparison is
@@ -56,7 +71,7 @@ pub fn candidates(snapshot: &Snapshot, baseline: &Baseline, stop: &Stop, next_xi
     let in_progress = snapshot.in_progress.iter().copied().filter(|&xid| xid < to.min(snapshot.xmax)).collect();
     // A standby's snapshot lists nothing as in progress, so all that may have been counts.
     let from = if baseline.server.in_recovery { snapshot.xmin } else { snapshot.xmax };
-    Certificate { in_progress, from, to: to.max(from), committed: 0 }
+    Certificate { in_progress, from, to: to.max(from), committed: 0, first: from }
 }
 
 /// Counts the committed ones on the restored server.
@@ -71,12 +86,13 @@ pub async fn certify(
     let range = certificate.to - certificate.from;
     if range > ASKED {
         certificate.committed = range;
+        certificate.first = certificate.in_progress.iter().copied().fold(certificate.from, u64::min);
         return Ok(certificate);
     }
     let list: Vec<String> = certificate.in_progress.iter().map(u64::to_string).collect();
     // A status that is no longer known (null) belongs to a transaction so old that it cannot be one of these.
     let question = format!(
-        "SELECT count(*)::int8 FROM (SELECT unnest('{{{}}}'::int8[]) UNION ALL SELECT generate_series({}::int8, {}::int8)) x(xid)
+        "SELECT count(*)::int8, min(xid) FROM (SELECT unnest('{{{}}}'::int8[]) UNION ALL SELECT generate_series({}::int8, {}::int8)) x(xid)
          WHERE pg_xact_status(xid::text::xid8) = 'committed'",
         list.join(","),
         certificate.from,
@@ -84,6 +100,8 @@ pub async fn certify(
     );
     let row = client.query_one(&question, &[]).await.map_err(|error| not_asked(Code::RecoveryCertificate, &error))?;
     certificate.committed = u64::try_from(row.get::<_, i64>(0)).unwrap_or(0);
+    let first = row.get::<_, Option<i64>>(1).and_then(|first| u64::try_from(first).ok());
+    certificate.first = first.unwrap_or(certificate.from);
     Ok(certificate)
 }
 
@@ -153,11 +171,30 @@ mod tests {
 
     #[test]
     fn rows_are_told_apart_across_the_wrap_of_32_bits() {
-        let certificate =
-            Certificate { in_progress: vec![(1 << 32) + 5], from: (2 << 32) - 1, to: (2 << 32) + 2, committed: 1 };
+        let certificate = Certificate {
+            in_progress: vec![(1 << 32) + 5],
+            from: (2 << 32) - 1,
+            to: (2 << 32) + 2,
+            committed: 1,
+            first: (2 << 32) - 1,
+        };
         assert_eq!(
             certificate.wrote_row(),
             "(xmin::text::int8 = ANY ('{5}'::int8[]) OR (xmin::text::int8 - 4294967295 + 4294967296) % 4294967296 < 3)"
+        );
+        assert_eq!(
+            certificate.may_have_written_row((2 << 32) + 2, (2 << 32) + 4),
+            "((xmin::text::int8 - 4294967295 + 4294967296) % 4294967296 < 5)"
+        );
+    }
+
+    #[test]
+    fn without_transactions_beyond_the_baseline_only_the_copys_own_can_have_written() {
+        let certificate = Certificate { in_progress: vec![], from: 700, to: 720, committed: 0, first: 700 };
+        assert_eq!(certificate.may_have_written_row(720, 720), "false");
+        assert_eq!(
+            certificate.may_have_written_row(720, 722),
+            "((xmin::text::int8 - 720 + 4294967296) % 4294967296 < 2)"
         );
     }
 }

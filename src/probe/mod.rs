@@ -2,6 +2,7 @@
 //! All run; none stops the next.
 
 pub mod access;
+pub mod after_target;
 pub mod catalog;
 pub mod certificate;
 pub mod content;

@@ -1,17 +1,21 @@
-//! Row counts and timestamps of every table of the baseline, each read once on the restored server and judged by the
-//! certificate.
+//! Row counts and timestamps of every table of the baseline, each read once on the restored server, with the
+//! fingerprint of its rows where there is time for it, and judged by the certificate.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
+use super::Compared;
 use super::certificate::Certificate;
+use super::content::Answer;
 use crate::finding::{Blame, Code, Finding};
-use crate::postgres::{quote_identifier, quote_literal, reason};
+use crate::fingerprint::OF_ROWS;
+use crate::postgres::{milliseconds, quote_identifier, quote_literal, reason};
 use crate::report::text::count;
 use crate::source::baseline::{TableBaseline, TimestampBaseline};
 
@@ -45,10 +49,16 @@ pub struct Observed {
     pub rows: u64,
     /// Rows written by transactions of K.
     pub rows_of_k: u64,
+    /// Rows that K or the copy itself may have written; see [`Certificate::may_have_written_row`].
+    pub rows_written_since: u64,
     pub filenode: u32,
     pub timestamps: Vec<TimestampBaseline>,
     /// Columns in which no row but those of K lies outside the baseline's bounds.
     pub within_bounds: Vec<String>,
+    /// The fingerprint, where one was asked for.
+    pub content: Option<Answer>,
+    /// Pages that were read for it, and how long that took.
+    pub pace: (u64, Duration),
 }
 
 /// Why a table could not be read, as PostgreSQL says it.
@@ -60,47 +70,55 @@ pub enum Unread {
     Unanswered(String),
 }
 
-/// Reads one table; `Ok(None)` when it does not exist there.
+/// Reads one table; `Ok(None)` when it does not exist there. The fingerprint is part of the same scan, if there is a
+/// limit for it; where it cannot be had, the rest is read without it and without a limit.
 pub async fn read(
-    client: &Client,
+    compared: &Compared<'_>,
     table: &TableBaseline,
-    certificate: &Certificate,
+    content: Option<Duration>,
 ) -> Result<Option<Observed>, Unread> {
-    match ask(client, table, certificate).await {
+    match ask(compared, table, content).await {
         Ok(observed) => Ok(observed),
-        Err(error) if is_damage(client, table, &error).await => Err(Unread::Damaged(reason(&error))),
+        Err(error) if is_damage(compared.client, table.oid, &error).await => Err(Unread::Damaged(reason(&error))),
         Err(error) => Err(Unread::Unanswered(reason(&error))),
     }
 }
 
-async fn is_damage(client: &Client, table: &TableBaseline, error: &tokio_postgres::Error) -> bool {
+/// Whether an error in reading a table says that the table itself is damaged.
+pub(super) async fn is_damage(client: &Client, table: u32, error: &tokio_postgres::Error) -> bool {
     match error.code() {
         Some(&(SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED)) => true,
-        // A library that is not installed here has the same code: is it the table's own file that is not there?
+        // A library that is not installed here has the same code: is it one of the table's own files that is not there?
         Some(&SqlState::UNDEFINED_FILE) => {
-            let question = "SELECT (pg_stat_file(pg_relation_filepath($1::oid::regclass), true)).size IS NULL";
-            let answer = client.query_one(question, &[&table.oid]).await;
-            answer.is_ok_and(|row| row.get(0))
+            let question = "SELECT bool_or((pg_stat_file(pg_relation_filepath(file::regclass), true)).size IS NULL)
+                FROM pg_class, unnest(ARRAY[oid, reltoastrelid]) file WHERE oid = $1 AND file <> 0";
+            let answer = client.query_one(question, &[&table]).await;
+            answer.is_ok_and(|row| row.get::<_, Option<bool>>(0) == Some(true))
         }
         _ => false,
     }
 }
 
 async fn ask(
-    client: &Client,
+    compared: &Compared<'_>,
     table: &TableBaseline,
-    certificate: &Certificate,
+    content: Option<Duration>,
 ) -> Result<Option<Observed>, tokio_postgres::Error> {
-    let named = "SELECT n.nspname, c.relname, pg_relation_filenode(c.oid)::int8, c.relkind::text
+    let Compared { client, certificate, next_xid, .. } = compared;
+    let named = "SELECT n.nspname, c.relname, pg_relation_filenode(c.oid)::int8,
+            pg_snapshot_xmax(pg_current_snapshot())::text
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1 AND c.relkind IN ('r', 'm')";
     let Some(row) = client.query_opt(named, &[&table.oid]).await? else { return Ok(None) };
     let (schema, name, filenode): (String, String, Option<i64>) = (row.get(0), row.get(1), row.get(2));
+    let now = row.get::<_, String>(3).parse().unwrap_or(u64::MAX);
 
     let columns = "SELECT attname FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped";
     let columns: Vec<String> = client.query(columns, &[&table.oid]).await?.iter().map(|row| row.get(0)).collect();
     let of_k = if certificate.is_exact() { "false".to_owned() } else { certificate.wrote_row() };
+    let since = certificate.may_have_written_row(*next_xid, now);
     // Not `count(*)`, which an index alone may answer: it still has the rows that the table has lost.
-    let mut wanted = format!("count(tableoid)::int8, count(*) FILTER (WHERE {of_k})::int8");
+    let mut wanted =
+        format!("count(tableoid)::int8, count(*) FILTER (WHERE {of_k})::int8, count(*) FILTER (WHERE {since})::int8");
     let known = |timestamp: &&TimestampBaseline| columns.contains(&timestamp.column);
     let timestamps: Vec<&TimestampBaseline> = table.timestamps.iter().filter(known).collect();
     for timestamp in &timestamps {
@@ -114,22 +132,52 @@ async fn ask(
         };
         let _ = write!(wanted, ", coalesce(bool_and({inside}) FILTER (WHERE isfinite({column}) AND NOT {of_k}), true)");
     }
-    let question = format!("SELECT {wanted} FROM ONLY {}.{}", quote_identifier(&schema), quote_identifier(&name));
-    let row = client.query_one(&question, &[]).await?;
+    let from = format!("FROM ONLY {}.{} AS t", quote_identifier(&schema), quote_identifier(&name));
+    let started = Instant::now();
+    let answered = match content {
+        Some(limit) => {
+            let question = format!("SELECT {wanted}, pg_table_size({}::oid) / 8192, {OF_ROWS} {from}", table.oid);
+            client.batch_execute(&format!("SET statement_timeout = {}", milliseconds(limit))).await?;
+            let answered = client.query_one(&question, &[]).await;
+            client.batch_execute("SET statement_timeout = 0").await?;
+            Some(answered)
+        }
+        None => None,
+    };
+    let took = started.elapsed();
+    let (row, content, pages) = match answered {
+        Some(Ok(row)) => {
+            let last = 3 + 3 * timestamps.len();
+            let (pages, sum) = (row.get::<_, i64>(last), row.get(last + 1));
+            (row, Some(Answer::Sum(sum)), pages)
+        }
+        Some(Err(error)) => {
+            let answer = if is_damage(client, table.oid, &error).await {
+                Answer::Damaged(reason(&error))
+            } else {
+                (&error).into()
+            };
+            (client.query_one(&format!("SELECT {wanted} {from}"), &[]).await?, Some(answer), 0)
+        }
+        None => (client.query_one(&format!("SELECT {wanted} {from}"), &[]).await?, None, 0),
+    };
     let number = |index| u64::try_from(row.get::<_, i64>(index)).unwrap_or(0);
-    let within_bounds = timestamps.iter().enumerate().filter(|(index, _)| row.get(4 + 3 * index));
+    let within_bounds = timestamps.iter().enumerate().filter(|(index, _)| row.get(5 + 3 * index));
     let within_bounds = within_bounds.map(|(_, timestamp)| timestamp.column.clone()).collect();
     let timestamps = timestamps.iter().enumerate().map(|(index, timestamp)| TimestampBaseline {
         column: timestamp.column.clone(),
-        min: row.get(2 + 3 * index),
-        max: row.get(3 + 3 * index),
+        min: row.get(3 + 3 * index),
+        max: row.get(4 + 3 * index),
     });
     Ok(Some(Observed {
         rows: number(0),
         rows_of_k: number(1),
+        rows_written_since: number(2),
         filenode: filenode.and_then(|node| u32::try_from(node).ok()).unwrap_or(0),
         timestamps: timestamps.collect(),
         within_bounds,
+        pace: (u64::try_from(pages).unwrap_or(0), took),
+        content,
     }))
 }
 
@@ -187,6 +235,15 @@ pub fn judge(
         let findings = timestamps(&name, &object, table, &observed, exact);
         return (result(seen, Comparison::Exact), findings);
     }
+    if exact && observed.rows_written_since > 0 {
+        let summary = format!("the restored server itself has written to table {name}");
+        let finding = Finding::not_checked(Code::TableRowCount, summary)
+            .of(object)
+            .expected(rows(table.rows))
+            .observed(format!("{}, {} of them its own", rows(observed.rows), observed.rows_written_since))
+            .hint("find out what writes there by itself: a job scheduler among the preloaded libraries?");
+        return (result(seen, Comparison::NotChecked), vec![finding]);
+    }
     if exact {
         let finding = lost(Code::TableRowCount, difference(&name, database, table.rows, observed.rows), &object)
             .expected(rows(table.rows))
@@ -210,6 +267,7 @@ pub fn judge(
 }
 
 fn timestamps(name: &str, object: &str, table: &TableBaseline, observed: &Observed, exact: bool) -> Vec<Finding> {
+    let exact = exact && observed.rows_written_since == 0;
     let seen: BTreeMap<&str, &TimestampBaseline> =
         observed.timestamps.iter().map(|timestamp| (timestamp.column.as_str(), timestamp)).collect();
     let mut findings = Vec::new();
@@ -242,7 +300,8 @@ fn timestamps(name: &str, object: &str, table: &TableBaseline, observed: &Observ
     findings
 }
 
-fn lost(code: Code, summary: String, object: &str) -> Finding {
+/// A difference that nothing but the backups explains.
+pub(super) fn lost(code: Code, summary: String, object: &str) -> Finding {
     Finding::failed(code, Blame::Backups, summary)
         .of(object)
         .hint("the backup is not what the source held: make a new base backup, keep this one for analysis")
@@ -258,7 +317,7 @@ fn difference(name: &str, database: &str, expected: u64, observed: u64) -> Strin
     }
 }
 
-fn rows(number: u64) -> String {
+pub(super) fn rows(number: u64) -> String {
     count(number, "row", "rows")
 }
 

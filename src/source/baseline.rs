@@ -93,6 +93,9 @@ pub struct DatabaseBaseline {
     pub lsn: Lsn,
     /// Tables that were read, the smallest first.
     pub tables: Vec<TableBaseline>,
+    /// Absent when only some tables were selected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub large_objects: Option<LargeObjectsBaseline>,
     #[serde(default)]
     pub sequences: Vec<SequenceBaseline>,
     /// Its schema, owners and grants. Absent when the database could not be read.
@@ -126,6 +129,38 @@ pub struct TableBaseline {
     /// Without the rows of tables that inherit from it.
     pub rows: u64,
     pub timestamps: Vec<TimestampBaseline>,
+    /// Absent in a document that was written before there were fingerprints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentBaseline>,
+}
+
+/// What the rows of a table hold, without saying what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentBaseline {
+    Fingerprint {
+        /// A decimal number; see [`crate::fingerprint::OF_ROWS`].
+        sum: String,
+        /// Of the table; another one means another text. See [`crate::fingerprint::Shape`].
+        shape: String,
+    },
+    /// Why there is none.
+    NotRead(String),
+}
+
+/// The large objects of a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LargeObjectsBaseline {
+    Fingerprint {
+        objects: u64,
+        /// Rows of `pg_largeobject`.
+        pages: u64,
+        /// A decimal number; see [`crate::fingerprint::OF_LARGE_OBJECTS`].
+        sum: String,
+    },
+    /// Why there is none.
+    NotRead { reason: String, hint: Option<String> },
 }
 
 /// The bounds of a date or timestamp column, infinity left out. Both are absent when there is no value.

@@ -11,6 +11,7 @@ use tokio_postgres::Client;
 use super::access::{self, Access};
 use super::archiver;
 use super::baseline::{Baseline, DatabaseBaseline, NotRead, SCHEMA_VERSION, SequenceBaseline};
+use super::content;
 use super::count::{Counted, Reading};
 use super::holder::{self, Taken};
 use super::role;
@@ -38,19 +39,12 @@ pub async fn capture(plan: &Plan) -> Result<Baseline, Box<Finding>> {
         let finding = Finding::failed(Code::BaselineNotCaptured, Blame::Environment, "no connection is configured");
         return Err(Box::new(finding.hint("configure `connection` of this source")));
     };
-    let capturing = capture_within(plan, connection, Begun { at: Timestamp::now(), instant: Instant::now() });
+    let capturing = capture_within(plan, connection);
     tokio::time::timeout(plan.limits.baseline + GRACE, capturing).await.unwrap_or_else(|_| {
         let summary = "the source did not answer within limits.baseline";
         let finding = Finding::failed(Code::BaselineNotCaptured, Blame::Source, summary);
         Err(Box::new(finding.hint("is the source overloaded, or `limits.baseline` too short?")))
     })
-}
-
-/// When the capture began, for people and for limits.
-#[derive(Debug, Clone, Copy)]
-struct Begun {
-    at: Timestamp,
-    instant: Instant,
 }
 
 /// One database's connection, which holds its snapshot.
@@ -60,6 +54,15 @@ struct Database {
     client: Client,
 }
 
+/// What was spent on a capture so far.
+struct Effort {
+    captured_at: Timestamp,
+    started: Instant,
+    round: u32,
+    /// How often snapshots were taken.
+    attempts: u32,
+}
+
 /// What one round brought.
 struct Round {
     taken: Taken,
@@ -67,6 +70,8 @@ struct Round {
     is_settled: bool,
     counted: Vec<Counted>,
     notes: Vec<Finding>,
+    /// A table was rewritten while it was read, and there is time for another round.
+    is_worth_repeating: bool,
 }
 
 /// What a database shows of the present only, whatever the snapshot.
@@ -76,7 +81,8 @@ struct Unsnapshotted {
     access: Access,
 }
 
-async fn capture_within(plan: &Plan, connection: &Connection, begun: Begun) -> Result<Baseline, Box<Finding>> {
+async fn capture_within(plan: &Plan, connection: &Connection) -> Result<Baseline, Box<Finding>> {
+    let mut effort = Effort { captured_at: Timestamp::now(), started: Instant::now(), round: 1, attempts: 0 };
     let observer =
         open(plan, connection, &connection.database).await.map_err(|error| unreachable(connection, &error))?;
     let identity = rows(&observer, &Identity::sql()).await.map_err(|error| not_captured("ask which server", &error))?;
@@ -93,19 +99,16 @@ async fn capture_within(plan: &Plan, connection: &Connection, begun: Begun) -> R
     let mut powers = role::powers(&observer).await.map_err(|error| not_captured("ask what the role may do", &error))?;
     let knows_powers = powers.iter().any(|power| power.contains("superuser"));
 
-    let mut attempts = 0;
-    let mut round = 1;
     let captured = loop {
         let server = (&identity, facts.version_number);
-        let captured = capture_round(plan, connection, &databases, &observer, server, begun, &mut attempts).await?;
-        let has_changed = captured.counted.iter().any(|counted| counted.has_changed);
-        if !has_changed || round == ROUNDS || begun.instant.elapsed() > plan.limits.baseline / 2 {
+        let captured = capture_round(plan, connection, &databases, &observer, server, &mut effort).await?;
+        if !captured.is_worth_repeating {
             break captured;
         }
         tracing::info!("a table was rewritten while it was read: capturing again");
-        round += 1;
+        effort.round += 1;
     };
-    let Round { taken, unsnapshotted, is_settled, counted, mut notes } = captured;
+    let Round { taken, unsnapshotted, is_settled, counted, mut notes, .. } = captured;
 
     let mut documents = Vec::new();
     let held = taken.held.iter().zip(unsnapshotted).zip(counted);
@@ -122,6 +125,7 @@ async fn capture_within(plan: &Plan, connection: &Connection, begun: Begun) -> R
             snapshot: held.snapshot.clone(),
             lsn: held.lsn,
             tables: counted.tables,
+            large_objects: counted.large_objects,
             sequences: counted.sequences,
             access: unsnapshotted.access.roles,
             is_settled,
@@ -138,15 +142,15 @@ async fn capture_within(plan: &Plan, connection: &Connection, begun: Begun) -> R
     Ok(Baseline {
         schema_version: SCHEMA_VERSION,
         source: plan.source.clone(),
-        captured_at: begun.at,
-        duration_ms: u64::try_from(begun.instant.elapsed().as_millis()).unwrap_or(u64::MAX),
+        captured_at: effort.captured_at,
+        duration_ms: u64::try_from(effort.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         walproof_version: env!("CARGO_PKG_VERSION").to_owned(),
         server: facts,
         archiver: archiver::observe(&observer).await.ok(),
         lsn: taken.lsn,
         second_snapshot: taken.second,
         exact: taken.exact,
-        attempts,
+        attempts: effort.attempts,
         databases: documents,
         not_read,
         notes,
@@ -206,8 +210,7 @@ async fn capture_round(
     databases: &[Database],
     observer: &Client,
     (identity, version): (&Identity, u32),
-    begun: Begun,
-    attempts: &mut u32,
+    effort: &mut Effort,
 ) -> Result<Round, Box<Finding>> {
     let holders: Vec<&Client> = databases.iter().map(|database| &database.client).collect();
     let mut notes = Vec::new();
@@ -227,7 +230,7 @@ async fn capture_round(
         }
         let until =
             sequences::moment(observer).await.map_err(|error| not_captured("ask which transactions run", &error))?;
-        *attempts += 1;
+        effort.attempts += 1;
         tracing::debug!(attempt, exact = taken.exact, lsn = %taken.lsn, "snapshots taken");
         if taken.exact || attempt == ATTEMPTS {
             break (taken, unsnapshotted, !identity.in_recovery && since.is_quiet_until(&until));
@@ -242,14 +245,14 @@ async fn capture_round(
         notes.push(Finding::note(Code::BaselineInexact, summary));
     }
 
-    let deadline = begun.instant + plan.limits.baseline;
+    let deadline = effort.started + plan.limits.baseline;
     let with_held = databases.iter().zip(taken.held.iter().zip(&unsnapshotted)).enumerate();
     let reading = with_held.map(|(index, (database, (held, unsnapshotted)))| Reading {
         connection,
         limits: &plan.limits,
         database: &database.name,
         queries: &plan.queries,
-        captured_at: begun.at,
+        captured_at: effort.captured_at,
         wanted: selection(plan, &database.name).and_then(|selection| selection.tables.as_deref()),
         exported: &held.exported,
         sequences: &unsnapshotted.sequences,
@@ -262,9 +265,15 @@ async fn capture_round(
     let reading: Vec<Reading> = reading.collect();
     let counted = stream::iter(&reading).map(Reading::read).buffered(DATABASES_AT_ONCE);
     let counted: Vec<_> = counted.collect().await;
+    let mut counted = counted.into_iter().collect::<Result<Vec<Counted>, _>>()?;
+    let has_changed = counted.iter().any(|counted| counted.has_changed);
+    let has_time = effort.started.elapsed() <= plan.limits.baseline / 2;
+    let is_worth_repeating = has_changed && has_time && effort.round < ROUNDS;
+    if !is_worth_repeating {
+        content::read(&reading, &mut counted, plan.limits.content).await?;
+    }
     holder::release(&holders).await;
-    let counted = counted.into_iter().collect::<Result<Vec<Counted>, _>>()?;
-    Ok(Round { taken, unsnapshotted, is_settled, counted, notes })
+    Ok(Round { taken, unsnapshotted, is_settled, counted, notes, is_worth_repeating })
 }
 
 /// Sequences and access before the snapshot. What cannot be read is a note.

@@ -7,6 +7,7 @@ pub mod baseline;
 pub mod capture;
 pub mod catalog;
 pub mod cluster;
+mod content;
 mod count;
 pub mod endpoint;
 #[cfg(test)]

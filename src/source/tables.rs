@@ -47,6 +47,16 @@ pub struct Selected {
     pub filenode: u32,
     /// Columns whose bounds are read.
     pub timestamps: Vec<String>,
+    pub extent: Extent,
+}
+
+/// What decides when a table's rows are fingerprinted, by the server's statistics.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extent {
+    /// With those of what is stored out of line.
+    pub pages: u64,
+    /// Infinite when it was written to since it was last analysed; else that moment, in seconds since 1970.
+    pub written: f64,
 }
 
 impl Selected {
@@ -64,6 +74,8 @@ pub struct Selection {
     pub not_read: Vec<NotRead>,
     /// A table that the role may write to.
     pub writable: Option<String>,
+    /// The pages that all large objects take; absent when only some tables are wanted.
+    pub large_object_pages: Option<u64>,
 }
 
 /// Selects under the snapshot of the transaction that `client` is in.
@@ -81,8 +93,12 @@ pub async fn select(
     let sql = "SELECT c.oid, n.nspname::text, c.relname::text, c.relfilenode, c.relpersistence = 'u',
             has_schema_privilege(n.oid, 'USAGE')
                 AND (has_table_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'SELECT')),
-            row_security_active(c.oid), has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            row_security_active(c.oid), has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'),
+            greatest(c.relpages, 0)::int8 + greatest(t.relpages, 0)::int8,
+            CASE WHEN pg_stat_get_mod_since_analyze(c.oid) > 0 THEN 'infinity'::float8 ELSE coalesce(extract(epoch
+                FROM greatest(pg_stat_get_last_autoanalyze_time(c.oid), pg_stat_get_last_analyze_time(c.oid))), 0)::float8
+            END
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
         WHERE c.relkind = 'r' AND c.relpersistence IN ('p', 'u')
             AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
         ORDER BY c.relpages, n.nspname, c.relname";
@@ -99,6 +115,7 @@ pub async fn select(
             name: row.get(2),
             filenode: row.get(3),
             timestamps: columns.remove(&oid).unwrap_or_default(),
+            extent: Extent { pages: u64::try_from(row.get::<_, i64>(8)).unwrap_or(0), written: row.get(9) },
         };
         if row.get::<_, Option<bool>>(7) == Some(true) {
             selection.writable.get_or_insert_with(|| table.text());
@@ -113,6 +130,11 @@ pub async fn select(
             }),
             None => selection.add(table, database, configured.cloned().flatten()),
         }
+    }
+    if wanted.is_none() {
+        let sql = "SELECT greatest(relpages, 0)::int8 FROM pg_class WHERE oid = 'pg_largeobject'::regclass";
+        let pages: i64 = client.query_one(sql, &[]).await?.get(0);
+        selection.large_object_pages = Some(u64::try_from(pages).unwrap_or(0));
     }
     Ok(selection)
 }

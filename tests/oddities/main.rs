@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod altered_behind_the_baseline;
 mod clock_five_minutes_off;
 mod columns_by_the_thousand;
 mod compressed_tar_parts;
@@ -48,6 +49,7 @@ mod sequence_caches;
 mod sequences_of_every_kind;
 mod settled;
 mod standby_as_the_source;
+mod subtransaction_of_a_waiting_commit;
 mod subtransactions_by_the_thousand;
 mod table_without_columns;
 mod tables_come_and_go;
@@ -57,6 +59,7 @@ mod truncate_during_the_baseline;
 mod types_of_its_own;
 mod unlogged_table;
 mod unpopulated_materialized_view;
+mod values_newer_than_the_target;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@
 mod support;
 mod trial;
 
+mod balance_changed;
 mod base_tar_truncated;
 mod bit_flipped_and_recompressed;
 mod bit_flipped_in_a_row;
@@ -24,6 +25,7 @@ mod index_entry_lost;
 mod index_lost;
 mod index_out_of_order;
 mod index_page_overwritten;
+mod large_object_changed;
 mod last_segment_missing;
 mod latest_over_a_gap;
 mod live_row_lost;
@@ -44,8 +46,12 @@ mod rows_deleted;
 mod segment_from_another_cluster;
 mod segment_truncated;
 mod sequence_value_lost;
+mod stored_out_of_line_changed;
+mod stored_out_of_line_lost;
 mod timestamps_shifted;
+mod value_changed;
 mod value_out_of_line_lost;
+mod values_swapped;
 mod view_lost;
 
 // Without these, every other verdict here might have another cause than the sabotage.

@@ -17,7 +17,7 @@ fn a_newest_value_that_is_older_than_the_sources_fails_the_drill() {
     });
 
     let judged = trial.drill();
-    judged.fails(&[("table.timestamps", "vault: public.accounts")]);
+    judged.fails(&[("table.content", "vault: public.accounts"), ("table.timestamps", "vault: public.accounts")]);
     let shifted = judged.finding("table.timestamps", "failed");
     assert_eq!(shifted["expected"], "2026-02-01 01:00:00+00 to 2026-02-21 20:00:00+00", "{judged}");
     assert_eq!(shifted["observed"], "2026-02-01 01:00:00+00 to 2026-02-21 19:00:00+00", "{judged}");

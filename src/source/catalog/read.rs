@@ -1,14 +1,10 @@
 //! Reads catalogs and version tables of the source: each question in a short transaction of its own under the holder's
 //! snapshot, within the limits of the baseline.
 
-use std::time::Instant;
-
-use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, SimpleQueryRow};
+use tokio_postgres::SimpleQueryRow;
 
 use super::{Catalog, Digest, MOST, Question};
-use crate::postgres::{reason, rows};
-use crate::source::count::Reading;
+use crate::source::count::{Open, Reading};
 use crate::source::migrations::{self, MigrationsBaseline, VersionTable};
 
 /// An expression in the place of who wrote a row, which only the copy is asked.
@@ -16,11 +12,11 @@ const NOBODY: &str = "''";
 
 impl Reading<'_> {
     /// Reads the answers to all questions; what could not be read is in the catalog with its reason.
-    pub async fn catalog(&self, client: &Client, questions: &[Question]) -> Catalog {
+    pub async fn catalog(&self, open: &Open, questions: &[Question]) -> Catalog {
         let mut catalog = Catalog::default();
         for question in questions {
             let kind = question.kind.to_owned();
-            let answer = self.ask(client, &question.sql(NOBODY)).await;
+            let answer = self.asked(open, &question.sql(NOBODY)).await;
             let section = catalog.section(question);
             let reason = match answer {
                 Ok(rows) if rows.len() <= MOST => {
@@ -28,7 +24,7 @@ impl Reading<'_> {
                     section.facts.insert(kind, rows.iter().map(|row| (text(row, 0), text(row, 1))).collect());
                     continue;
                 }
-                Ok(_) => match self.ask(client, &question.digest(NOBODY)).await.map(|rows| Digest::of(&rows)) {
+                Ok(_) => match self.asked(open, &question.digest(NOBODY)).await.map(|rows| Digest::of(&rows)) {
                     Ok(Some((digest, _))) => {
                         section.digests.insert(kind, digest);
                         continue;
@@ -44,9 +40,9 @@ impl Reading<'_> {
     }
 
     /// Reads the version tables of migration tools, and says which it could not read.
-    pub async fn migrations(&self, client: &Client) -> (Vec<MigrationsBaseline>, Vec<String>) {
+    pub async fn migrations(&self, open: &Open) -> (Vec<MigrationsBaseline>, Vec<String>) {
         let (mut migrations, mut not_read) = (Vec::new(), Vec::new());
-        let tables = match self.ask(client, &migrations::find()).await {
+        let tables = match self.asked(open, &migrations::find()).await {
             Ok(rows) => rows.iter().filter_map(VersionTable::of).collect(),
             Err(reason) => {
                 not_read.push(format!("tables of migrations were not looked for: {reason}"));
@@ -54,7 +50,7 @@ impl Reading<'_> {
             }
         };
         for table in tables {
-            let answer = self.ask(client, &table.question()).await;
+            let answer = self.asked(open, &table.question()).await;
             match answer.map(|rows| table.answer(&rows)) {
                 Ok(Some(read)) => migrations.push(read),
                 Ok(None) => not_read.push(format!("{} was rewritten while it was read", table.text())),
@@ -64,27 +60,7 @@ impl Reading<'_> {
         (migrations, not_read)
     }
 
-    async fn ask(&self, client: &Client, sql: &str) -> Result<Vec<SimpleQueryRow>, String> {
-        let limit = self.deadline.saturating_duration_since(Instant::now()).min(self.limits.statement);
-        if limit.is_zero() {
-            return Err("it did not fit into limits.baseline".to_owned());
-        }
-        let answer = rows(client, &format!("{}; {sql}; COMMIT", self.begin(limit))).await;
-        match answer {
-            Ok(rows) => Ok(rows),
-            Err(error) => {
-                // A broken connection fails here as well, and then at every question.
-                let _ = client.batch_execute("ROLLBACK").await;
-                Err(match error.code() {
-                    Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => {
-                        "locked by another session for longer than limits.lock".to_owned()
-                    }
-                    Some(code) if *code == SqlState::QUERY_CANCELED => {
-                        "it took longer than limits.statement".to_owned()
-                    }
-                    _ => reason(&error),
-                })
-            }
-        }
+    async fn asked(&self, open: &Open, sql: &str) -> Result<Vec<SimpleQueryRow>, String> {
+        self.ask(open, sql, self.budget()).await.map_err(|trouble| trouble.said().0)
     }
 }
