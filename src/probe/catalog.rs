@@ -16,6 +16,10 @@ use crate::source::catalog::{COPY, Catalog, Digest, MOST, Question, Section};
 /// What the operator drops where its `Cluster` has no parameters for it.
 const DROPPED_BY_OPERATOR: [&str; 3] = ["pg_failover_slots", "pg_stat_statements", "pgaudit"];
 
+/// Kinds whose names begin those of what belongs to them. One that is missing is always told.
+const OWNERS: [&str; 8] =
+    ["schema", "table", "partitioned table", "view", "materialized view", "foreign table", "composite type", "type"];
+
 /// Who wrote what a fact was read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writer {
@@ -128,38 +132,44 @@ pub struct Judging<'a> {
 
 /// Compares what there is. What belongs to something that is itself missing or additional is not told again.
 pub fn objects(code: Code, expected: &Catalog, restored: &Restored, judging: Judging) -> Found {
-    judge(code, "", &expected.objects, &restored.objects, &Kin::new(expected, restored), judging)
+    judge(code, "", &expected.objects, &restored.objects, &OneSided::new(expected, restored), judging)
 }
 
 /// Compares owners, grants and policies, but for those of an object that is itself missing or additional, which
 /// [`objects`] tells.
 pub fn privileges(code: Code, expected: &Catalog, restored: &Restored, judging: Judging) -> Found {
-    let kin = Kin::new(expected, restored);
-    judge(code, "owner and grants of ", &expected.privileges, &restored.privileges, &kin, judging)
+    let one_sided = OneSided::new(expected, restored);
+    judge(code, "owner and grants of ", &expected.privileges, &restored.privileges, &one_sided, judging)
 }
 
-/// Objects that are on one side only, by kind and name.
-struct Kin<'a>(BTreeSet<(&'a str, &'a str)>, BTreeSet<&'a str>);
+/// Objects that are on one side only.
+struct OneSided<'a> {
+    /// By kind and name.
+    objects: BTreeSet<(&'a str, &'a str)>,
+    /// Those to which others belong.
+    owners: BTreeSet<&'a str>,
+}
 
-impl<'a> Kin<'a> {
+impl<'a> OneSided<'a> {
     fn new(expected: &'a Catalog, restored: &'a Restored) -> Self {
-        let mut alone = BTreeSet::new();
+        let mut objects = BTreeSet::new();
         for (&kind, observed) in &restored.objects.facts {
             let Some(expected) = expected.objects.facts.get(kind) else { continue };
-            alone
-                .extend(expected.keys().filter(|name| !observed.contains_key(*name)).map(|name| (kind, name.as_str())));
-            alone
-                .extend(observed.keys().filter(|name| !expected.contains_key(*name)).map(|name| (kind, name.as_str())));
+            let missing = expected.keys().filter(|name| !observed.contains_key(*name));
+            let additional = observed.keys().filter(|name| !expected.contains_key(*name));
+            objects.extend(missing.chain(additional).map(|name| (kind, name.as_str())));
         }
-        let names = alone.iter().map(|&(_, name)| name).collect();
-        Self(alone, names)
+        let owners = objects.iter().filter(|(kind, _)| OWNERS.contains(kind)).map(|&(_, name)| name).collect();
+        Self { objects, owners }
     }
 
-    /// True for what belongs to an object that is on one side only: its name begins with that one's. With `itself`, also
-    /// for what is said of the object itself.
-    fn covers(&self, kind: &str, name: &str, itself: bool) -> bool {
-        itself && self.0.contains(&(kind, name))
-            || name.match_indices('.').any(|(end, _)| self.1.contains(&name[..end]))
+    /// True for what belongs to one of them: its name begins with that one's.
+    fn owns(&self, name: &str) -> bool {
+        name.match_indices('.').any(|(end, _)| self.owners.contains(&name[..end]))
+    }
+
+    fn has(&self, kind: &str, name: &str) -> bool {
+        self.objects.contains(&(kind, name))
     }
 }
 
@@ -176,12 +186,19 @@ struct Differences<'a> {
     dropped_by_operator: Vec<&'a str>,
 }
 
-fn judge(code: Code, prefix: &str, expected: &Section, observed: &Answers, kin: &Kin, judging: Judging) -> Found {
+fn judge(
+    code: Code,
+    prefix: &str,
+    expected: &Section,
+    observed: &Answers,
+    one_sided: &OneSided,
+    judging: Judging,
+) -> Found {
     let mut found = Found::default();
     for (&kind, observed) in &observed.facts {
         if let Some(expected) = expected.facts.get(kind) {
             found.compared += expected.len() as u64;
-            let differences = differences(kind, expected, observed, kin, !prefix.is_empty(), judging);
+            let differences = differences(kind, expected, observed, one_sided, !prefix.is_empty(), judging);
             found.findings.extend(tell::tell(code, prefix, kind, &differences, judging));
         } else {
             let reason = expected.not_read.get(kind).map_or("it was written by another walproof", String::as_str);
@@ -210,11 +227,12 @@ fn differences<'a>(
     kind: &str,
     expected: &'a BTreeMap<String, String>,
     observed: &'a BTreeMap<String, Fact>,
-    kin: &Kin,
+    one_sided: &OneSided,
     of_objects: bool,
     judging: Judging,
 ) -> Differences<'a> {
     let mut differences = Differences::default();
+    let is_told = |name: &str| one_sided.owns(name) || of_objects && one_sided.has(kind, name);
     for (name, definition) in expected {
         match observed.get(name) {
             Some(fact) if fact.definition == *definition => {}
@@ -223,7 +241,7 @@ fn differences<'a>(
             }
             Some(Fact { writer: Writer::Beyond, .. }) => differences.explained.push(name),
             Some(fact) => differences.changed.push((name, definition, &fact.definition)),
-            None if kin.covers(kind, name, of_objects) => {}
+            None if is_told(name) => {}
             None if judging.by_operator && kind == "extension" && DROPPED_BY_OPERATOR.contains(&name.as_str()) => {
                 differences.dropped_by_operator.push(name);
             }
@@ -233,7 +251,7 @@ fn differences<'a>(
     for (name, fact) in observed.iter().filter(|(name, _)| !expected.contains_key(*name)) {
         match fact.writer {
             Writer::Copy => {}
-            _ if kin.covers(kind, name, of_objects) => {}
+            _ if is_told(name) => {}
             Writer::Beyond => differences.explained.push(name),
             Writer::Source => differences.additional.push((name, &fact.definition)),
         }

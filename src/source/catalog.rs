@@ -6,6 +6,7 @@
 mod objects;
 mod privileges;
 mod read;
+mod relations;
 mod shared;
 
 use std::collections::BTreeMap;
@@ -117,7 +118,8 @@ impl Catalog {
 
 /// What is asked of each database of a server of this version (`server_version_num`).
 pub fn of_database(version: u32) -> Vec<Question> {
-    let mut questions = objects::questions(version);
+    let mut questions = relations::questions(version);
+    questions.extend(objects::questions(version));
     questions.extend(privileges::questions());
     questions
 }

@@ -134,6 +134,19 @@ fn an_extension_that_the_operator_drops_is_a_note_only_where_there_was_an_operat
 }
 
 #[test]
+fn what_lies_in_a_schema_named_like_a_dropped_extension_is_missed() {
+    let log = ("table", "pgaudit.log", "");
+    let findings = compared(
+        &[("extension", "pgaudit", "version 1.7 in schema public"), log],
+        &[],
+        Writer::Source,
+        Judging { by_operator: true, ..judging() },
+    );
+    assert_eq!(findings.len(), 2, "{findings:#?}");
+    assert!(findings.iter().any(|finding| finding.object.as_deref() == Some("shop: table pgaudit.log")));
+}
+
+#[test]
 fn a_thousand_differences_are_one_finding() {
     let names: Vec<String> = (0..1000).map(|number| format!("public.table{number:04}")).collect();
     let expected: Vec<Given> = names.iter().map(|name| ("table", name.as_str(), "")).collect();

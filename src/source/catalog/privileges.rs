@@ -56,7 +56,8 @@ fn functions() -> Question {
     let (name, users) = (qualified("n", "p.proname"), is_users("pg_proc", "p"));
     let (takes, owner, grants) = (type_names("p.proargtypes::oid[]"), owner("p.proowner"), grants("p.proacl"));
     let sql = format!(
-        "{WITH_ROLES} SELECT concat({name}, '(', {takes}, ')'), concat_ws('; ', {owner}, {grants}), ARRAY[p.xmin, n.xmin]
+        "{WITH_ROLES} SELECT concat({name}, '(', {takes}, ')'), concat_ws('; ', {owner}, {grants}),
+            ARRAY[p.xmin, n.xmin]
         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname !~ '^pg_temp' AND {users}"
     );
     Question::privilege("function", sql)
@@ -113,7 +114,8 @@ fn changed_by_users() -> Question {
             "SELECT {name}, {grants}, ARRAY[o.xmin]
             FROM {catalog} o JOIN pg_namespace n ON n.oid = {namespace}
                 LEFT JOIN pg_init_privs i ON i.classoid = '{catalog}'::regclass AND i.objoid = o.oid AND i.objsubid = 0
-            WHERE n.nspname = 'pg_catalog' AND o.oid < {MADE_BY_USERS} AND {list} IS NOT NULL AND {list} IS DISTINCT FROM i.initprivs"
+            WHERE n.nspname = 'pg_catalog' AND o.oid < {MADE_BY_USERS} AND {list} IS NOT NULL
+                AND {list} IS DISTINCT FROM i.initprivs"
         )
     };
     let relations = of("pg_class", &relation, "o.relnamespace", &relation_grants, "o.relacl");

@@ -41,7 +41,8 @@ fn memberships(version: u32) -> Question {
     let options = if version < 160_000 {
         "NULL"
     } else {
-        "CASE WHEN NOT m.inherit_option THEN 'without inheriting' END, CASE WHEN NOT m.set_option THEN 'without set' END"
+        "CASE WHEN NOT m.inherit_option THEN 'without inheriting' END,
+            CASE WHEN NOT m.set_option THEN 'without set' END"
     };
     let sql = format!(
         "{WITH_ROLES} SELECT concat({member}, ' in ', {group}, ' by ', {grantor}),
@@ -57,7 +58,8 @@ fn settings() -> Question {
     let sql = format!(
         "{WITH_ROLES} SELECT concat_ws(' ', split_part(one.setting, '=', 1),
             CASE WHEN s.setrole <> 0 THEN 'of role ' || {role} END,
-            CASE WHEN s.setdatabase <> 0 THEN 'in database ' || coalesce(quote_ident(d.datname), s.setdatabase::text) END),
+            CASE WHEN s.setdatabase <> 0 THEN 'in database ' ||
+                coalesce(quote_ident(d.datname), s.setdatabase::text) END),
             {value}, ARRAY[s.xmin]
         FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) AS one (setting)
             LEFT JOIN pg_database d ON d.oid = s.setdatabase"
@@ -74,7 +76,8 @@ fn databases(version: u32) -> Question {
         _ => "'locale ' || d.datlocale",
     };
     let sql = format!(
-        "SELECT quote_ident(d.datname), concat_ws(' ', pg_encoding_to_char(d.encoding)::text, 'collate ' || d.datcollate,
+        "SELECT quote_ident(d.datname), concat_ws(' ', pg_encoding_to_char(d.encoding)::text,
+            'collate ' || d.datcollate,
             'ctype ' || d.datctype, {provider}, {locale}, CASE WHEN d.datistemplate THEN 'template' END,
             CASE WHEN NOT d.datallowconn THEN 'without connections' END,
             CASE WHEN d.datconnlimit >= 0 THEN concat('connection limit ', d.datconnlimit) END,
