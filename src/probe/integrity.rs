@@ -27,6 +27,8 @@ use relations::{Kind, Relation};
 /// So many damaged or undecided relations of a code are named; of the others there is the number.
 const NAMED: usize = 20;
 
+const HINT_TIME: &str = "give `limits.integrity` more time; the largest databases and relations come last";
+
 /// Whose PostgreSQL runs the copy. It decides whom a missing library or another collation's version speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Programs {
@@ -120,6 +122,13 @@ impl Integrity {
                 Vec::new()
             }
         };
+        if deadline <= Instant::now() {
+            for damages in [&mut self.tables, &mut self.indexes] {
+                let summary = format!("no time was left for database {database}");
+                damages.add(Finding::not_checked(damages.code, summary).of(database).hint(HINT_TIME));
+            }
+            return libraries;
+        }
         let amcheck = match Amcheck::install(client, deadline).await {
             Ok(amcheck) => amcheck,
             Err(error) => {
@@ -306,7 +315,7 @@ impl Omitted {
             format!("{} of {} {many} of {database} did not fit into the time", self.relations, self.of_relations);
         let observed = format!("{} of {}, {percent} %", bytes(self.bytes), bytes(self.of_bytes));
         let finding = Finding::not_checked(code, summary).of(database).observed(observed);
-        Some(finding.hint("give `limits.integrity` more time; the largest relations come last"))
+        Some(finding.hint(HINT_TIME))
     }
 }
 

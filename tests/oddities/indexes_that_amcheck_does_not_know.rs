@@ -13,7 +13,7 @@ fn indexes_that_cannot_be_judged_blame_nobody() {
         CREATE INDEX never_built ON authors (name);
         UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'never_built'::regclass;
         CREATE TABLE rates (rate int); INSERT INTO rates VALUES (1);
-        CREATE FUNCTION priced(id bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT id * rate FROM rates';
+        CREATE FUNCTION priced(id bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT id * rate FROM public.rates';
         CREATE INDEX authors_priced ON authors (priced(id));
         UPDATE rates SET rate = 2";
     source.postgres.sql("postgres", sql);

@@ -26,10 +26,8 @@ fn judge(are_on: bool, failures: u64, databases: Option<String>, read: u64) -> F
             .hint("turn them on with pg_checksums while the source is stopped, or in a new cluster");
     }
     if failures > 0 {
-        let summary = format!(
-            "{} data checksum",
-            count(failures, "page that was read failed its", "pages that were read failed their")
-        );
+        let reads = count(failures, "read of a page", "reads of pages");
+        let summary = format!("{reads} failed by the data checksum");
         return Finding::failed(code, Blame::Backups, summary)
             .expected("every page that is read as PostgreSQL wrote it")
             .observed(format!("in {}", databases.unwrap_or_else(|| "an unknown database".to_owned())))
