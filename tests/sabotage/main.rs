@@ -2,22 +2,53 @@
 //! the list below is the promise. None may ever be PASS, but for the copy that archives, which is defused and passes.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod archives;
 #[path = "../support/mod.rs"]
 mod support;
 mod trial;
 
+mod archive_empty;
+mod archive_of_another_cluster;
+mod backup_failed_with_an_end;
+mod backup_info_lies;
+mod backup_info_missing;
+mod backup_label_wrong;
+mod backup_on_a_branch_that_was_left;
 mod base_tar_truncated;
 mod bit_flipped_and_recompressed;
 mod copy_that_archives;
+mod copy_told_to_promote_early;
 mod empty_database;
+mod end_segment_of_the_backup_missing;
 mod first_needed_segment_missing;
+mod history_forks_before_the_backup;
+mod history_forks_too_late;
+mod history_garbage;
+mod history_missing;
 mod last_segment_missing;
 mod latest_over_a_gap;
 mod live_row_lost;
 mod lost_update_on_an_idle_source;
 mod middle_segment_missing;
+mod partial_for_a_segment;
+mod polluted_by_a_copy;
+mod segment_bit_flipped_as_stored;
+mod segment_empty;
 mod segment_from_another_cluster;
+mod segment_from_another_timeline;
+mod segment_garbage_named_gz;
+mod segment_of_a_clone;
+mod segment_of_other_content;
+mod segment_of_the_fork_missing;
+mod segment_of_wrong_size;
+mod segment_renamed;
+mod segment_stored_twice;
 mod segment_truncated;
+mod segments_swapped;
+mod tablespace_tar_missing;
+mod tar_part_missing;
+mod target_never_reached;
+mod yesterdays_backup_as_todays;
 
 // Without these, every other verdict here might have another cause than the sabotage.
 

@@ -37,8 +37,13 @@ impl Trial {
         let prepared = Prepared::get();
         let archive = ArchiveCopy::copy_of(prepared).aged(AGE);
         sabotage(&archive);
+        Self::of_archive(archive, &prepared.baseline())
+    }
+
+    /// Any archive of [`SERVER`], with the baseline document that it is held against.
+    pub fn of_archive(archive: ArchiveCopy, baseline: &Path) -> Self {
         let s3 = archive.serve();
-        let walproof = Walproof::new(&s3, SERVER).baseline(&prepared.baseline());
+        let walproof = Walproof::new(&s3, SERVER).baseline(baseline);
         Self::new(s3, walproof, Some(archive))
     }
 
