@@ -22,6 +22,8 @@ pub struct TwoTimelines {
     pub left_backup: String,
     /// The segment in which timeline 2 left timeline 1, as timeline 1 names it.
     pub fork: String,
+    /// The server of timeline 1, which lives to the end of the test run.
+    pub first: Postgres,
 }
 
 /// An archive of one backup in several tars: the data in at least three parts, and a tablespace.
@@ -103,7 +105,7 @@ impl TwoTimelines {
             take_baseline(&s3, server, &made.directory.join(timeline));
             server.archive_wal();
         }
-        Self { made, backup, left_backup, fork }
+        Self { made, backup, left_backup, fork, first }
     }
 }
 

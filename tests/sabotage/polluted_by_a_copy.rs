@@ -19,6 +19,13 @@ fn an_archive_in_which_a_copys_timeline_is_the_newest_fails_the_drill() {
 }
 
 #[test]
+fn a_check_that_asks_the_source_fails_too() {
+    let two = TwoTimelines::get();
+    let check = two.trial(1, |_| ()).connection(&two.first).check();
+    check.fails(&[("wal.other_branch", "00000002.history")]);
+}
+
+#[test]
 fn a_drill_to_the_latest_follows_the_source_and_fails_the_same() {
     let trial = TwoTimelines::get().trial(1, |_| ()).set("/sources/0/target", json!({"latest": {}}));
     let judged = trial.drill();

@@ -64,6 +64,12 @@ impl Trial {
         Self { walproof: self.walproof.baseline(document), ..self }
     }
 
+    /// The source, to be asked by a check.
+    #[must_use]
+    pub fn connection(self, postgres: &Postgres) -> Self {
+        Self { walproof: self.walproof.connection(postgres), ..self }
+    }
+
     /// Sets one value of the configuration; see [`Walproof::set`].
     #[must_use]
     pub fn set(self, pointer: &str, value: Value) -> Self {
