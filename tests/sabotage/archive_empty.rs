@@ -3,6 +3,8 @@
 //!
 //! Caught by `check::empty`, by `target::no_backup`, and without WAL by `check::wal::for_backups`.
 
+use serde_json::json;
+
 use crate::support::{ArchiveCopy, Prepared};
 use crate::trial::Trial;
 
@@ -33,6 +35,8 @@ fn wal_without_a_base_backup_fails_check_and_drill() {
 fn base_backups_without_wal_fail_check_and_drill() {
     let older = &Prepared::get().backups[0];
     let trial = Trial::of_prepared(|archive| delete(archive, "/wals/"));
+    // The backups are as young as the prepared archive.
+    let trial = trial.set("/sources/0/freshness/maxWalAge", json!("1s"));
     for judged in [trial.check(), trial.drill()] {
         judged.fails(&[("wal.missing_for_backup", older)]);
         assert!(judged.report().get("restore").is_none(), "{judged}");

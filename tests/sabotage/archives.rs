@@ -7,6 +7,8 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use serde_json::json;
+
 use crate::support::prepared::{SERVER, create_databases, write_rows};
 use crate::support::process::postgres_user;
 use crate::support::{ArchiveCopy, Barman, Postgres, S3, Walproof, profile_directory};
@@ -16,10 +18,8 @@ use crate::trial::{AGE, Trial};
 /// is: that is what a baseline says. Both wrote and archived on.
 pub struct TwoTimelines {
     made: Made,
-    /// The base backup that ended before the fork.
+    /// The base backup that ended before the fork. Behind it the first server made another.
     pub backup: String,
-    /// One that the source of timeline 1 made behind the fork.
-    pub left_backup: String,
     /// The segment in which timeline 2 left timeline 1, as timeline 1 names it.
     pub fork: String,
     /// The server of timeline 1, which lives to the end of the test run.
@@ -45,14 +45,14 @@ impl TwoTimelines {
         MADE.get_or_init(Self::make)
     }
 
-    /// A broken copy, with the baseline of the server that wrote this timeline.
+    /// A broken copy, with the baseline of the server that wrote this timeline; a drill starts from [`Self::backup`].
     pub fn trial(&self, timeline: u32, sabotage: impl FnOnce(&ArchiveCopy)) -> Trial {
-        self.made.trial(&format!("{timeline}.json"), sabotage)
+        self.made.trial(&format!("{timeline}.json"), sabotage).set("/sources/0/backup", json!({"id": self.backup}))
     }
 
     /// As [`Self::trial`] on timeline 2, with a baseline in the segment of the fork.
     pub fn trial_at_the_fork(&self, sabotage: impl FnOnce(&ArchiveCopy)) -> Trial {
-        self.made.trial("2-fork.json", sabotage)
+        self.made.trial("2-fork.json", sabotage).set("/sources/0/backup", json!({"id": self.backup}))
     }
 
     /// The segment of the fork as timeline 2 names it.
@@ -97,7 +97,7 @@ impl TwoTimelines {
         second.promote();
         write_rows(&second);
         take_baseline(&s3, &second, &made.directory.join("2-fork.json"));
-        let left_backup = barman.backup(&first, SERVER, &["--gzip"]);
+        barman.backup(&first, SERVER, &["--gzip"]);
         for (timeline, server) in [("1.json", &first), ("2.json", &second)] {
             write_rows(server);
             server.archive_wal();
@@ -105,7 +105,7 @@ impl TwoTimelines {
             take_baseline(&s3, server, &made.directory.join(timeline));
             server.archive_wal();
         }
-        Self { made, backup, left_backup, fork, first }
+        Self { made, backup, fork, first }
     }
 }
 

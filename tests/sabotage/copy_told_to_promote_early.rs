@@ -45,12 +45,7 @@ fn settings_and_signals_that_end_recovery_early_are_kept_from_it() {
     let settings = EARLY.join("\n");
     for signal in ["recovery.signal", "standby.signal"] {
         let trigger = format!("{settings}\npromote_trigger_file = 'trigger'\n");
-        let judged = drill_with(&[
-            ("postgresql.conf", &trigger),
-            (signal, ""),
-            ("promote", ""),
-            ("trigger", ""),
-        ]);
+        let judged = drill_with(&[("postgresql.conf", &trigger), (signal, ""), ("promote", ""), ("trigger", "")]);
         judged.passes();
     }
 }

@@ -1,7 +1,7 @@
 //! A copy of the data directory was started beside the source, without recovery: it stays on the source's timeline, has
 //! its system identifier, and archives segments of the same names over the source's. Each is whole and in its place.
 //!
-//! Caught by `probe::tables::judge`: what the clone wrote in the place of the source's rows is not what the source had.
+//! Caught by `probe::tables::judge`, counts and timestamps alike: what the clone wrote in the place of the source's rows is not what the source had.
 
 use std::fs;
 
@@ -36,5 +36,7 @@ fn a_segment_that_a_clone_archived_over_the_sources_fails_the_drill_by_the_table
 
     clone.sql("shop", "UPDATE orders SET amount = 0; DELETE FROM orders WHERE id % 2 = 0");
     assert_eq!(clone.archive_wal(), segment, "both write the same segment");
-    archived().drill().fails(&[("table.row_count", "shop: public.orders")]);
+    archived()
+        .drill()
+        .fails(&[("table.row_count", "shop: public.orders"), ("table.timestamps", "shop: public.orders")]);
 }

@@ -56,8 +56,7 @@ fn a_segment_that_lacks_its_last_page_fails_check_and_drill() {
 #[test]
 fn a_compressed_segment_of_the_wrong_size_fails_the_drill() {
     let wrong = middle();
-    let edits: [fn(&mut Vec<u8>); 2] =
-        [|content| content.push(0), |content| content.truncate(content.len() - 8192)];
+    let edits: [fn(&mut Vec<u8>); 2] = [|content| content.push(0), |content| content.truncate(content.len() - 8192)];
     for edit in edits {
         let judged = Trial::of_prepared(|archive| archive.rewrite_segment(&wrong, edit)).drill();
         judged.fails(&[("wal.segment_damaged", &wrong)]);

@@ -23,7 +23,9 @@ fn a_tablespace_that_backup_info_does_not_know_either_is_inconclusive() {
     let trial = many.trial(|archive| {
         archive.delete(&archive.backup_key(&many.backup, &format!("{}.tar", many.tablespace)));
         archive.rewrite_backup_info(&many.backup, |info| {
-            let forgets = |line: &str| if line.starts_with("tablespaces=") { "tablespaces=None".to_owned() } else { line.to_owned() };
+            let forgets = |line: &str| {
+                if line.starts_with("tablespaces=") { "tablespaces=None".to_owned() } else { line.to_owned() }
+            };
             info.lines().map(forgets).collect::<Vec<_>>().join("\n")
         });
     });
