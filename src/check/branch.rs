@@ -31,12 +31,7 @@ impl From<&Archiver> for Place {
 impl From<&Baseline> for Place {
     fn from(baseline: &Baseline) -> Self {
         let server = &baseline.server;
-        Self {
-            timeline: server.timeline,
-            lsn: baseline.lsn,
-            at: baseline.captured_at,
-            in_recovery: server.in_recovery,
-        }
+        Self { timeline: server.timeline, lsn: baseline.lsn, at: baseline.captured_at, in_recovery: server.in_recovery }
     }
 }
 
@@ -55,7 +50,8 @@ pub fn judge(inventory: &Inventory, source: Place) -> Option<Finding> {
         Some(fork) => format!("it left timeline {} at {}", source.timeline, fork.switch),
         None => format!("it does not come from timeline {}", source.timeline),
     };
-    let summary = format!("a recovery that names no timeline would follow {}, which is not the source's", newest.timeline);
+    let summary =
+        format!("a recovery that names no timeline would follow {}, which is not the source's", newest.timeline);
     let name = format!("{:08X}.history", newest.timeline.0);
     let observed = format!("timeline {} in the archive since {stored}; {went}", newest.timeline);
     if source.in_recovery {
@@ -66,7 +62,9 @@ pub fn judge(inventory: &Inventory, source: Place) -> Option<Finding> {
             .of(name)
             .expected(format!("no timeline newer than {}, on which the source was at {}", source.timeline, source.lsn))
             .observed(observed)
-            .hint("find the server that archived it and stop it, then move its objects away; until then pin the timeline"),
+            .hint(
+                "find the server that archived it and stop it, then move its objects away; until then pin the timeline",
+            ),
     )
 }
 
