@@ -218,7 +218,7 @@ fn a_backup_that_ended_in_the_segment_of_a_fork_finds_it_on_the_new_timeline() {
     // A standby's backup ends in a segment that its primary never finished; the promoted server did.
     let mut forked = after_failover();
     forked.backups = inventory(&[(1, 9)], &[]).backups;
-    forked.wal = inventory(&[], &[(1, 3..=8), (2, 9..=11)]).wal;
+    forked.wal.timelines = inventory(&[], &[(1, 3..=8), (2, 9..=11)]).wal.timelines;
     assert_eq!(wal::gaps(&forked, Timeline(2)), []);
     let on = Archiver { timeline: Timeline(2), ..source(12) };
     let findings = wal::judge(&plan(), &forked, Timeline(2), Some(&on), &BTreeSet::new());
