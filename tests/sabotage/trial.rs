@@ -38,8 +38,13 @@ impl Trial {
         let prepared = Prepared::get();
         let archive = ArchiveCopy::copy_of(prepared).aged(AGE);
         sabotage(&archive);
+        Self::of_archive(archive, &prepared.baseline())
+    }
+
+    /// Any archive of [`SERVER`], with the baseline document that it is held against.
+    pub fn of_archive(archive: ArchiveCopy, baseline: &Path) -> Self {
         let s3 = archive.serve();
-        let walproof = Walproof::new(&s3, SERVER).baseline(&prepared.baseline());
+        let walproof = Walproof::new(&s3, SERVER).baseline(baseline);
         Self::new(s3, walproof, Some(archive))
     }
 
@@ -66,6 +71,12 @@ impl Trial {
     #[must_use]
     pub fn baseline(self, document: &Path) -> Self {
         Self { walproof: self.walproof.baseline(document), ..self }
+    }
+
+    /// The source, to be asked by a check.
+    #[must_use]
+    pub fn connection(self, postgres: &Postgres) -> Self {
+        Self { walproof: self.walproof.connection(postgres), ..self }
     }
 
     /// Sets one value of the configuration; see [`Walproof::set`].
