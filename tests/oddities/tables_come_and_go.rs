@@ -15,7 +15,7 @@ const TABLES: &str = "CREATE TABLE b_dropped AS SELECT generate_series(1, 10) AS
 const CHANGES: &str = "DROP TABLE b_dropped; CREATE TABLE b_created AS SELECT generate_series(1, 70) AS id;
     ALTER TABLE c_renamed RENAME TO c_other;
     ALTER TABLE d_current RENAME TO d_temporary; ALTER TABLE d_former RENAME TO d_current;
-    ALTER TABLE d_temporary RENAME TO d_former; ALTER TABLE e_moved SET SCHEMA elsewhere; TRUNCATE f_emptied;";
+    ALTER TABLE d_temporary RENAME TO d_former; ALTER TABLE e_moved SET SCHEMA elsewhere;";
 
 #[test]
 fn a_table_that_goes_while_the_baseline_is_read_is_not_missed_in_the_copy() {
@@ -31,7 +31,7 @@ fn a_table_that_goes_while_the_baseline_is_read_is_not_missed_in_the_copy() {
     assert_eq!(rows("public", "b_created"), Some(70));
     assert_eq!(rows("public", "c_other"), Some(20));
     assert_eq!((rows("public", "d_current"), rows("public", "d_former")), (Some(40), Some(30)));
-    assert_eq!((rows("elsewhere", "e_moved"), rows("public", "f_emptied")), (Some(50), Some(0)));
+    assert_eq!((rows("elsewhere", "e_moved"), rows("public", "f_emptied")), (Some(50), Some(60)));
     assert_nothing_differs(&outcome);
 }
 
@@ -41,6 +41,7 @@ fn a_table_that_goes_after_the_baseline_is_there_at_its_lsn_and_unknown_at_the_e
     source.postgres.sql("postgres", TABLES);
     let document = source.baseline_now("before.json");
     source.postgres.sql("postgres", CHANGES);
+    source.postgres.sql("postgres", "TRUNCATE f_emptied");
 
     assert_nothing_differs(&source.archive_and_drill_with(&document));
 

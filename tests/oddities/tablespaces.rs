@@ -54,6 +54,7 @@ fn tables_in_tablespaces_come_back_and_production_directories_stay_as_they_are()
     source.postgres.sql("postgres", &sql);
     let late = source.baseline_now("late.json");
     source.write();
+    source.postgres.sql("postgres", "INSERT INTO late_table SELECT generate_series(1, 1000)");
     source.postgres.archive_wal();
     source.postgres.sql("postgres", "CHECKPOINT");
     let before = spaces.each_ref().map(state);
