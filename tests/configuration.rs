@@ -182,7 +182,7 @@ walproof.yaml:6:63: `withinPercent` must be from 0 to 100
 walproof.yaml:7:12: two queries are called `q`
 walproof.yaml:7:25: `database`: `shop` is not among `databases`
 walproof.yaml:7:62: `maxAge` must be longer than zero";
-    assert_eq!(mistakes(text), expected);
+    assert_eq!(mistakes(text, Secrets::LeaveUnread), expected);
 }
 
 #[test]
