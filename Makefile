@@ -1,6 +1,6 @@
 # The developer's commands; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint chart bench e2e
+.PHONY: help setup demo test lint chart bench e2e mutation
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -17,6 +17,9 @@ test: setup ## All tests
 
 e2e: ## The drill on a real Kubernetes (KUBECONFIG; scripts/e2e-in-lab has one); FILTER names some cases
 	@scripts/e2e $(FILTER)
+
+mutation: setup ## Take one probe or rule away at a time: a case must notice (slow); FILTER names some mutations
+	@scripts/mutation $(FILTER)
 
 lint: ## Formatting, and clippy with warnings denied
 	cargo fmt --check

@@ -1,6 +1,7 @@
 //! One archive check: list, read a sample, ask the source where one is configured, and judge. The judges are pure.
 
 pub mod backups;
+pub mod branch;
 pub mod freshness;
 pub mod wal;
 
@@ -130,7 +131,9 @@ pub async fn examine(plan: &Plan, store: &Store, depth: Depth, now: Timestamp) -
         ),
     ));
 
-    let timeline = archiver.as_ref().map(|archiver| archiver.timeline).or_else(|| inventory.wal.newest_timeline());
+    let of_backups = || inventory.restorable().filter_map(|backup| backup.info.as_ref().ok()?.timeline).max();
+    let timeline = archiver.as_ref().map(|archiver| archiver.timeline);
+    let timeline = timeline.or_else(|| inventory.wal.newest_timeline()).or_else(of_backups);
     // Archiving is parallel and retention deletes while we list: what blames the backups must be seen twice.
     let suspects = timeline.map(|timeline| wal::gaps(&inventory, timeline)).unwrap_or_default();
     let is_suspicious = !suspects.is_empty() || backups::is_suspicious(&inventory);
@@ -146,6 +149,7 @@ pub async fn examine(plan: &Plan, store: &Store, depth: Depth, now: Timestamp) -
         let confirmed = suspects.iter().filter(|_| earlier.is_some()).map(|gap| gap.first).collect();
         findings.extend(wal::judge(plan, &inventory, timeline, archiver.as_ref(), &confirmed));
     }
+    findings.extend(archiver.as_ref().and_then(|archiver| branch::judge(&inventory, archiver.into())));
     findings.extend(freshness::judge(plan, &inventory, archiver.as_ref(), now));
 
     let most = if depth == Depth::Full { FULL_SAMPLE } else { 1 };

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub mod mistakes;
 mod outline;
 mod publish;
+mod query;
 mod reading;
 mod source;
 pub mod units;
@@ -16,6 +17,7 @@ pub mod units;
 pub use publish::{
     Authorization, Basic, Bearer, Comment, ConfigMaps, Forgejo, History, Issue, Publish, Pushgateway, Webhook,
 };
+pub use query::{Expectation, Query};
 pub use source::{
     Archive, Backup, Connection, Credentials, Database, Freshness, FromCluster, KeyFiles, KeyVariables, Objectives, S3,
     Source, Table, Target, Tls,

@@ -5,6 +5,7 @@ pub mod await_archive;
 pub mod compare;
 pub mod evidence;
 pub mod examine;
+pub mod inside;
 pub mod preview;
 pub mod probes;
 pub mod progress;

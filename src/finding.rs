@@ -76,6 +76,7 @@ codes! {
     WalSegmentInvalid = "wal.segment_invalid", "sampled segments are what their names say";
     WalSegmentDamaged = "wal.segment_damaged", "each replayed segment decompresses whole";
     WalHistoryDamaged = "wal.history_damaged", "timeline history files can be read";
+    WalOtherBranch = "wal.other_branch", "the newest timeline is the source's";
     KubernetesUnreachable = "kubernetes.unreachable", "the API server answers what the drill asks";
     SourceClusterUnreadable = "source.cluster_unreadable", "the source's Cluster can be read";
     SourceNotSupported = "source.not_supported", "the source archives in a supported way";

@@ -12,12 +12,14 @@ mod archive;
 mod checks;
 mod completion;
 mod publish;
+mod query;
 mod secrets;
 
 pub use archive::{REGION_OF_OTHER_STORES, bucket_and_path};
 pub use publish::{
     Address, Authorization, Comment, Endpoint, Forgejo, History, Issue, Publish, SecretPlace, parse_address,
 };
+pub use query::{Expectation, Query};
 pub use secrets::Secrets;
 
 /// Clocks that differ by less than this are taken for equal.
@@ -33,6 +35,8 @@ pub struct Plan {
     pub archive: Archive,
     pub connection: Option<Connection>,
     pub databases: Databases,
+    /// The user's own.
+    pub queries: Vec<Query>,
     pub freshness: Freshness,
     pub objectives: Objectives,
     pub target: Target,

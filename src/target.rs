@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::archive::gaps::Gap;
 use crate::archive::inventory::{Backup, Inventory};
 use crate::archive::timeline::History;
-use crate::archive::wal::{Lsn, Segment, Timeline};
+use crate::archive::wal::{Lsn, Segment, SegmentSize, Timeline};
 use crate::finding::{Blame, Code, Finding};
 use crate::plan::{BackupChoice, CLOCK_SKEW, Target, signed};
 use crate::source::baseline::Baseline;
@@ -58,15 +58,20 @@ pub fn choose(
     let timeline = baseline
         .map(|baseline| covering_timeline(inventory, baseline).unwrap_or(baseline.server.timeline))
         .or_else(|| inventory.wal.newest_timeline())
-        .ok_or_else(|| no_backup(inventory))?;
+        .ok_or_else(|| no_wal(inventory))?;
     let history = inventory.history(timeline).map_err(|reason| {
         let summary = format!("the history of timeline {timeline} cannot be read: {reason}");
         Finding::failed(Code::WalHistoryDamaged, Blame::Backups, summary)
             .of(format!("{:08X}.history", timeline.0))
+            .expected("a line for each ancestor: timeline, switch LSN, reason")
+            .observed(reason)
             .hint("without it recovery cannot follow this timeline; make a new base backup on it")
     })?;
     let size = inventory.wal.segment_size;
     let newest = inventory.newest_along(&history).map(|(segment, _)| segment);
+    if let Some(finding) = only_the_parents(&history, newest, size) {
+        return Err(finding);
+    }
 
     let (stop, needed, short_of_baseline) = match (target, baseline) {
         (Target::Baseline, None) => {
@@ -105,7 +110,7 @@ pub fn choose(
         candidates.retain(is_whole);
     }
     let chosen = pick(inventory, &candidates, backup, &stop, now)?;
-    let Some(last_segment) = needed.or(newest) else { return Err(no_backup(inventory)) };
+    let Some(last_segment) = needed.or(newest) else { return Err(no_wal(inventory)) };
     if let Stop::BeforeLsn(lsn) = stop
         && newest.is_none_or(|newest| newest.number < last_segment.number)
     {
@@ -225,6 +230,34 @@ fn pick<'a>(
         }
     };
     Ok(candidates[index])
+}
+
+/// Right after a promotion, the archive may have the whole of the segment in which it happened from the old primary, and
+/// nothing from the new one. Replay would go on with what the old one wrote behind the fork, which the source never had.
+fn only_the_parents(history: &History, newest: Option<Segment>, size: SegmentSize) -> Option<Box<Finding>> {
+    let fork = history.ancestors.last()?;
+    let needed = Segment::containing(history.timeline, fork.switch, size);
+    newest.filter(|newest| newest.timeline != needed.timeline && newest.number >= needed.number)?;
+    let summary = format!("timeline {} has a history and no WAL in the archive yet", history.timeline);
+    Some(Box::new(
+        Finding::failed(Code::TargetOutsideWindow, Blame::Unknown, summary)
+            .of(needed.name(size))
+            .expected(format!("the segment that begins with the fork at {}", fork.switch))
+            .observed(format!("only timeline {}'s own segment of that place", fork.timeline))
+            .hint("run the drill again when it is archived; if it never is, see `wal.stale`"),
+    ))
+}
+
+/// The finding for base backups beside which no WAL lies. Whether it is lost or not there yet, the listing cannot tell.
+fn no_wal(inventory: &Inventory) -> Box<Finding> {
+    let Some(backup) = inventory.restorable().next_back() else { return no_backup(inventory) };
+    Box::new(
+        Finding::failed(Code::WalMissingForBackup, Blame::Unknown, "the archive holds no WAL to recover with")
+            .of(&backup.id)
+            .expected("at least the segments between the begin and the end of a base backup")
+            .observed("no segment")
+            .hint("does the source archive its WAL to this place? See `wal.stale`"),
+    )
 }
 
 /// The finding for an archive from which nothing can be restored.

@@ -99,6 +99,7 @@ pub const fn weight(subject: Subject, code: Code) -> Weight {
             | Code::QueryAnswer
             | Code::ServerWrite
             | Code::ServerRoleAccess
+            | Code::IntegrityLibrary
             | Code::SourceMixedServers
             | Code::SourceReplicaLag,
         )

@@ -60,6 +60,7 @@ fn plan(server: &Postgres, user: &str, databases: Databases) -> Plan {
             tls: Tls::System,
         }),
         databases,
+        queries: Vec::new(),
         freshness: Freshness { max_wal_age: Duration::from_mins(15), max_backup_age: Duration::from_hours(25) },
         objectives: Objectives::default(),
         target: Target::Baseline,

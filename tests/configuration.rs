@@ -9,7 +9,8 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use walproof::config::Config;
 use walproof::plan::{
-    Archive, Authority, BackupChoice, Credentials, Databases, Plan, Requirement, Sandbox, Secrets, Target, Tls,
+    Archive, Authority, BackupChoice, Credentials, Databases, Expectation, Plan, Requirement, Sandbox, Secrets, Target,
+    Tls,
 };
 
 /// The least that can be written.
@@ -41,6 +42,11 @@ sources:
   - name: paledocs
     tables: [{name: notes, timestamp: updated_at}, {name: audit.events}]
   - name: other
+  queries:
+  - {name: orphans, database: paledocs, sql: SELECT count(*) FROM notes;, expect: {equals: '0'}}
+  - {name: newest, database: paledocs, sql: SELECT max(updated_at) FROM notes, expect: {maxAge: 26h}}
+  - {name: total, database: other, sql: SELECT sum(amount) FROM orders, expect: {withinPercent: 0.5}}
+  - {name: rows, database: other, sql: TABLE orders, expect: {sameAsBaseline: {}}}
   freshness: {maxWalAge: 5m, maxBackupAge: 8d}
   objectives: {rto: 30m, rpo: 15m, recoveryWindow: 7d}
   target: {time: 2026-11-21T01:23:31Z}
@@ -138,6 +144,14 @@ fn everything_written_arrives_in_the_plan() {
     assert_eq!((tables[0].schema.as_str(), tables[0].name.as_str()), ("public", "notes"));
     assert_eq!(tables[0].timestamp.as_deref(), Some("updated_at"));
     assert_eq!((tables[1].schema.as_str(), tables[1].name.as_str()), ("audit", "events"));
+    let asked: Vec<_> = plan.queries.iter().map(|query| (query.sql.as_str(), &query.expectation)).collect();
+    let expected = [
+        ("SELECT count(*) FROM notes", &Expectation::Equals("0".to_owned())),
+        ("SELECT max(updated_at) FROM notes", &Expectation::MaxAge(Duration::from_hours(26))),
+        ("SELECT sum(amount) FROM orders", &Expectation::WithinPercent(0.5)),
+        ("TABLE orders", &Expectation::SameAsBaseline),
+    ];
+    assert_eq!(asked, expected);
     assert_eq!(plan.freshness.max_backup_age, Duration::from_hours(8 * 24));
     assert_eq!(plan.objectives.recovery_window, Some(Duration::from_hours(7 * 24)));
     assert_eq!(plan.target, Target::Time("2026-11-21T01:23:31Z".parse().unwrap()));
@@ -148,6 +162,27 @@ fn everything_written_arrives_in_the_plan() {
     assert_eq!(plan.require, [Requirement::Objectives, Requirement::Freshness, Requirement::ExactBaseline]);
     assert_eq!(plan.limits.lock, Duration::from_millis(500));
     assert_eq!(plan.limits.archive_wait, Some(Duration::from_mins(6)));
+}
+
+#[test]
+fn mistakes_in_queries_are_named_with_their_places() {
+    let text = "\
+sources:
+- name: app
+  archive: {s3: {url: s3://wal, serverName: app, region: r, credentials: ambient}}
+  databases: [{name: docs}]
+  queries:
+  - {name: q, database: docs, sql: ' ', expect: {withinPercent: 101}}
+  - {name: q, database: shop, sql: SELECT 1, expect: {maxAge: 0s}}
+";
+    let expected = "\
+5 mistakes
+walproof.yaml:6:34: `sql` is empty
+walproof.yaml:6:63: `withinPercent` must be from 0 to 100
+walproof.yaml:7:12: two queries are called `q`
+walproof.yaml:7:25: `database`: `shop` is not among `databases`
+walproof.yaml:7:62: `maxAge` must be longer than zero";
+    assert_eq!(mistakes(text), expected);
 }
 
 #[test]

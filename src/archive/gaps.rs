@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::timeline::History;
+use super::timeline::{History, Span};
 use super::wal::{Segment, SegmentSize, Timeline};
 use super::wal_listing::{Run, WalListing};
 
@@ -48,13 +48,16 @@ impl Gap {
 /// The gaps among the segments `from..=to` that replay along `history` needs.
 ///
 /// PostgreSQL looks for each segment on the newest timeline first; the segment in which a timeline forks is taken from
-/// the child, which begins with a copy of the parent's half, so the parent's own last segment may be missing.
+/// the child, which begins with a copy of the parent's half, so the parent's own last segment may be missing. The child's
+/// may not, once it has later ones: replay would go on with the parent's, beyond the fork.
 pub fn gaps(listing: &WalListing, history: &History, from: u64, to: u64) -> Vec<Gap> {
     let size = listing.segment_size;
     let spans = history.spans();
     let mut covers: Vec<(u64, u64, &Run)> = Vec::new();
-    for span in &spans {
+    for (index, span) in spans.iter().enumerate() {
         let (first, last) = span.segments(size);
+        let has_later = |child: &Span| listing.newest(child.timeline).is_some_and(|(newest, _)| newest.number > last);
+        let last = if spans[index + 1..].iter().any(has_later) { last.saturating_sub(1) } else { last };
         for run in listing.timelines.get(&span.timeline).into_iter().flatten() {
             let (begin, end) = (run.first.max(first), run.last.min(last));
             if begin <= end {
@@ -146,6 +149,14 @@ mod tests {
     fn the_forking_segment_must_be_somewhere() {
         let listing = listing(&[(1, 3), (1, 4), (2, 6)]);
         assert_eq!(found(&listing, &forked_in(5), 3, 6), [(2, 5, 5)]);
+    }
+
+    #[test]
+    fn the_parents_copy_of_the_forking_segment_is_not_the_childs() {
+        let lost = listing(&[(1, 3), (1, 4), (1, 5), (2, 6)]);
+        assert_eq!(found(&lost, &forked_in(5), 3, 6), [(2, 5, 5)]);
+        let not_yet_archived = listing(&[(1, 3), (1, 4), (1, 5)]);
+        assert_eq!(found(&not_yet_archived, &forked_in(5), 3, 5), []);
     }
 
     #[test]

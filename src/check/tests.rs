@@ -189,6 +189,19 @@ fn the_wal_of_a_backup_that_has_just_ended_may_still_arrive() {
 }
 
 #[test]
+fn a_later_base_backup_shows_that_an_earlier_ones_wal_was_finished() {
+    let inventory = inventory(&[(1, 3), (1, 9)], &[]);
+    let confirmed = wal::gaps(&inventory, Timeline(1)).iter().map(|gap| gap.first).collect();
+    let findings = wal::judge(&plan(), &inventory, Timeline(1), None, &confirmed);
+    let outcomes = |id: &str| {
+        let about = findings.iter().find(|finding| finding.object.as_deref() == Some(id));
+        about.map(|finding| finding.outcome)
+    };
+    assert_eq!(outcomes("20261121T000300"), Some(Outcome::Failed));
+    assert_eq!(outcomes("20261121T000900"), Some(Outcome::Note), "its own may still come");
+}
+
+#[test]
 fn backups_on_a_branch_that_was_left_lead_nowhere() {
     // Timeline 2 forked off in segment 9; the only backup was made on timeline 1 behind the fork.
     let mut lost = after_failover();
@@ -198,6 +211,18 @@ fn backups_on_a_branch_that_was_left_lead_nowhere() {
         findings.iter().any(|finding| finding.code == Code::BackupNone && finding.blames_backups()),
         "{findings:?}"
     );
+}
+
+#[test]
+fn a_backup_that_ended_in_the_segment_of_a_fork_finds_it_on_the_new_timeline() {
+    // A standby's backup ends in a segment that its primary never finished; the promoted server did.
+    let mut forked = after_failover();
+    forked.backups = inventory(&[(1, 9)], &[]).backups;
+    forked.wal.timelines = inventory(&[], &[(1, 3..=8), (2, 9..=11)]).wal.timelines;
+    assert_eq!(wal::gaps(&forked, Timeline(2)), []);
+    let on = Archiver { timeline: Timeline(2), ..source(12) };
+    let findings = wal::judge(&plan(), &forked, Timeline(2), Some(&on), &BTreeSet::new());
+    assert!(!findings.iter().any(Finding::blames_backups), "{findings:?}");
 }
 
 #[test]

@@ -23,10 +23,10 @@ pub fn gaps(inventory: &Inventory, timeline: Timeline) -> Vec<Gap> {
     if inventory.wal.extent != Extent::All {
         return Vec::new();
     }
-    let history = inventory.history(timeline);
-    let mut found = history.map(|history| way_gaps(inventory, &history)).unwrap_or_default();
+    let history = inventory.history(timeline).ok();
+    let mut found = history.as_ref().map(|history| way_gaps(inventory, history)).unwrap_or_default();
     for backup in inventory.restorable() {
-        for gap in own_gaps(inventory, backup) {
+        for gap in own_gaps(inventory, backup, history.as_ref()) {
             if !found.iter().any(|known| known.first <= gap.first && gap.last <= known.last) {
                 found.push(gap);
             }
@@ -54,10 +54,10 @@ pub fn judge(
     }
     findings.extend(histories(inventory, timeline));
     let grace = signed(plan.freshness.max_wal_age);
-    findings.extend(for_backups(inventory, archiver, confirmed, grace));
-
     // A history that cannot be read is among the findings already.
-    if let Ok(history) = inventory.history(timeline) {
+    let history = inventory.history(timeline).ok();
+    findings.extend(for_backups(inventory, history.as_ref(), archiver, confirmed, grace));
+    if let Some(history) = history {
         let found = way_gaps(inventory, &history);
         if found.is_empty() {
             findings.extend(unbroken(inventory, &history));
@@ -87,14 +87,17 @@ fn way_gaps(inventory: &Inventory, history: &History) -> Vec<Gap> {
     find_gaps(&inventory.wal, history, first, newest.number)
 }
 
-/// The gaps between a backup's own begin and end, on its own timeline.
-fn own_gaps(inventory: &Inventory, backup: &Backup) -> Vec<Gap> {
+/// The gaps between a backup's own begin and end: along `history` where it leads there, because the segment in which it
+/// ended may be archived under the next timeline's name only; else on its own timeline.
+fn own_gaps(inventory: &Inventory, backup: &Backup, history: Option<&History>) -> Vec<Gap> {
     let Some((timeline, begin, end)) = backup.needed(inventory.wal.segment_size) else { return Vec::new() };
-    find_gaps(&inventory.wal, &History::root(timeline), begin, end)
+    let own = History::root(timeline);
+    find_gaps(&inventory.wal, history.filter(|history| backup.lies_on(history)).unwrap_or(&own), begin, end)
 }
 
 fn for_backups(
     inventory: &Inventory,
+    history: Option<&History>,
     archiver: Option<&Archiver>,
     confirmed: &BTreeSet<u64>,
     grace: SignedDuration,
@@ -104,7 +107,7 @@ fn for_backups(
     let mut unfinished = Vec::new();
     let mut whole = 0;
     for backup in inventory.restorable() {
-        let missing = own_gaps(inventory, backup);
+        let missing = own_gaps(inventory, backup, history);
         // What a second listing showed has only just arrived, or was seen while retention removed it.
         let Some(gap) = missing.iter().find(|gap| confirmed.contains(&gap.first)) else {
             whole += 1;
@@ -115,7 +118,8 @@ fn for_backups(
             findings.push(Finding::note(Code::WalMissingForBackup, summary).of(&backup.id));
             continue;
         }
-        if gap.after.is_none() && !source_has_finished(gap, archiver, size) {
+        let has_gone_on = source_has_finished(gap, archiver, size) || backed_up_later(inventory, gap);
+        if gap.after.is_none() && !has_gone_on {
             let summary = format!(
                 "base backup {} becomes restorable with segment {}, which is not archived yet",
                 backup.id,
@@ -154,9 +158,16 @@ pub fn source_has_finished(gap: &Gap, archiver: Option<&Archiver>, size: Segment
     current.is_some_and(|current| current.number > gap.last)
 }
 
+/// True when a later base backup began behind the gap: whatever wrote it had finished these segments by then.
+fn backed_up_later(inventory: &Inventory, gap: &Gap) -> bool {
+    let size = inventory.wal.segment_size;
+    let mut needed = inventory.restorable().filter_map(|backup| backup.needed(size));
+    needed.any(|(timeline, begin, _)| timeline == gap.timeline && begin > gap.last)
+}
+
 /// What a listing of the end shows of the newest backup's own WAL. A segment that it does not show may still be there.
 fn for_newest(inventory: &Inventory, backup: &Backup) -> Finding {
-    let finding = match own_gaps(inventory, backup).first() {
+    let finding = match own_gaps(inventory, backup, None).first() {
         None => Finding::passed(Code::WalMissingForBackup, "the WAL that the newest base backup needs is there"),
         Some(gap) => Finding::not_checked(
             Code::WalMissingForBackup,

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::mistakes::Placed;
+use super::query::Query;
 use super::units::Period;
 
 /// A database cluster whose backups are on trial.
@@ -25,6 +26,9 @@ pub struct Source {
     /// Which databases are compared. Left out: all but templates, with all their user tables.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub databases: Option<Placed<Vec<Database>>>,
+    /// Queries of your own, asked of the source and of the restored server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queries: Option<Placed<Vec<Query>>>,
     /// How old the newest WAL and the newest base backup may be.
     #[serde(default)]
     pub freshness: Freshness,

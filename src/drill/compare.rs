@@ -6,14 +6,15 @@ use tokio_postgres::Client;
 
 use super::evidence::Evidence;
 use crate::finding::{Blame, Code, Finding};
-use crate::plan::Limits;
+use crate::plan::Plan;
 use crate::postgres::ConnectError;
 use crate::probe::certificate::{self, Certificate};
 use crate::probe::content::Contents;
 use crate::probe::tables::{self, Comparison, TableResult};
-use crate::probe::{Compared, Found, queries, roles, schema, sequences};
+use crate::probe::{Compared, Found, access, catalog, migrations, queries, roles, schema, sequences};
 use crate::sandbox::Sandbox;
 use crate::source::baseline::{Baseline, DatabaseBaseline};
+use crate::source::catalog::of_database;
 use crate::target::{Choice, Stop};
 
 /// What the databases came to, one after the other.
@@ -25,8 +26,11 @@ struct Results {
     troubles: Vec<Finding>,
     contents: Contents,
     schema: Vec<Found>,
+    migrations: Vec<Found>,
     roles: Vec<Found>,
+    privileges: Vec<Found>,
     sequences: Vec<Found>,
+    access: Vec<Found>,
     queries: Vec<Found>,
 }
 
@@ -36,7 +40,7 @@ pub async fn compare(
     choice: &Choice,
     next_xid: u64,
     sandbox: &Sandbox,
-    limits: &Limits,
+    plan: &Plan,
     evidence: &mut Evidence,
 ) {
     let mut results = Results {
@@ -44,10 +48,13 @@ pub async fn compare(
         certificates: Vec::new(),
         timestamp_columns: 0,
         troubles: Vec::new(),
-        contents: Contents::new(Instant::now() + limits.content),
+        contents: Contents::new(Instant::now() + plan.limits.content),
         schema: Vec::new(),
+        migrations: Vec::new(),
         roles: Vec::new(),
+        privileges: Vec::new(),
         sequences: Vec::new(),
+        access: Vec::new(),
         queries: Vec::new(),
     };
     for database in &baseline.databases {
@@ -58,13 +65,21 @@ pub async fn compare(
                 continue;
             }
         };
-        let compared = Compared { client: &client, baseline, database, certificate: &certificate, next_xid };
+        let compared = Compared {
+            client: &client,
+            baseline,
+            database,
+            certificate: &certificate,
+            next_xid,
+            by_operator: matches!(sandbox, Sandbox::Operator(_)),
+            is_past_lsn: !choice.short_of_baseline,
+        };
         read_tables(&compared, &mut results).await;
         results.contents.large_objects(&compared).await;
-        results.schema.push(schema::probe(&compared).await);
-        results.roles.push(roles::probe(&compared).await);
+        compare_catalogs(&compared, &mut results).await;
         results.sequences.push(sequences::probe(&compared).await);
-        results.queries.push(queries::probe(&compared).await);
+        results.access.push(access::probe(&compared).await);
+        results.queries.push(queries::probe(&compared, &plan.queries, plan.limits.statement).await);
         results.certificates.push((database.name.clone(), certificate));
     }
     evidence.add(certificate::describe(&results.certificates));
@@ -78,11 +93,18 @@ pub async fn compare(
     evidence.extend(results.contents.sum());
     for (code, found, (singular, plural)) in [
         (Code::SchemaObjects, results.schema, ("object", "objects")),
-        (Code::RolePrivileges, results.roles, ("object", "objects")),
+        (Code::SchemaMigrations, results.migrations, ("migration", "migrations")),
+        (Code::RoleDefinition, results.roles, ("role, membership or setting", "roles, memberships and settings")),
+        (Code::RolePrivileges, results.privileges, ("object", "objects")),
         (Code::SequenceBehind, results.sequences, ("sequence", "sequences")),
-        (Code::QueryAnswer, results.queries, ("query", "queries")),
+        (Code::ServerRoleAccess, results.access, ("role that owns tables", "roles that own tables")),
     ] {
         evidence.extend(Found::sum(code, found, singular, plural));
+    }
+    if !plan.queries.is_empty() {
+        let findings = queries::unasked(&plan.queries, baseline);
+        results.queries.push(Found { compared: 0, findings });
+        evidence.extend(Found::sum(Code::QueryAnswer, results.queries, "query", "queries"));
     }
 }
 
@@ -122,6 +144,21 @@ async fn open(
             Finding::not_checked(Code::TableRowCount, "the certificate could not be made").of(&database.name),
             finding,
         ]),
+    }
+}
+
+async fn compare_catalogs(compared: &Compared<'_>, results: &mut Results) {
+    let questions = of_database(compared.baseline.server.version_number);
+    let expected = compared.database.catalog.as_ref();
+    let restored = catalog::read(compared.client, &questions, expected, compared.certificate).await;
+    results.schema.push(schema::probe(compared, &restored));
+    results.privileges.push(roles::probe(compared, &restored));
+    results.migrations.push(migrations::probe(compared).await);
+    let is_first = compared.baseline.databases.first().is_some_and(|first| first.oid == compared.database.oid);
+    if is_first {
+        let (roles, privileges) = roles::shared(compared).await;
+        results.roles.push(roles);
+        results.privileges.push(privileges);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::finding::{Blame, Code, Finding, Outcome};
 use crate::plan::Databases;
 use crate::probe::identity::{self, SystemIdentifiers};
 use crate::probe::recovery::Recovery;
-use crate::probe::{after_target, certificate, isolation, objects, recovery};
+use crate::probe::{after_target, certificate, isolation, objects, recovery, version};
 use crate::sandbox::Sandbox;
 use crate::target::Stop;
 
@@ -26,7 +26,7 @@ pub async fn probe(
     let client = recovered.client;
     // First of all: from here on the copy takes transaction ids of its own.
     let recovery = recovery::read(&client, recovered.touched).await;
-    evidence.add(isolation::probe(&client).await);
+    evidence.extend(isolation::probe(&client).await);
     evidence.add(identity::judge(&SystemIdentifiers {
         restored: recovered.control,
         backup: recovered.backup,
@@ -42,7 +42,7 @@ pub async fn probe(
     if let Stop::Time(target) = task.choice.stop {
         after(task, target, sandbox, evidence).await;
     }
-    examine(&client, sandbox, &task.plan.limits, evidence).await;
+    examine(task, &client, sandbox, evidence).await;
 }
 
 /// Whether a configured column holds something newer than the target.
@@ -109,6 +109,7 @@ async fn beside_baseline(
         return evidence
             .add(Finding::not_checked(Code::TableRowCount, summary).hint("the target `baseline` compares exactly"));
     }
+    evidence.add(version::probe(client, &baseline.server).await);
     evidence.add(objects::probe(client, baseline, is_at_baseline).await);
     let missing = match recovery.next_xid_unknown.as_ref().filter(|_| choice.short_of_baseline) {
         // With the LSN reached nothing can be missing; here only the copy's first own transaction can tell.
@@ -131,7 +132,7 @@ async fn beside_baseline(
             "counts are not compared: transactions of the baseline are not in the copy",
         ));
     }
-    compare(baseline, choice, recovery.next_xid, sandbox, &task.plan.limits, evidence).await;
+    compare(baseline, choice, recovery.next_xid, sandbox, task.plan, evidence).await;
 }
 
 /// Without a target, damage only shows in the log; and one attempt of the operator's may have been given a segment that

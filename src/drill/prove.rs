@@ -74,6 +74,9 @@ pub async fn prove(
     let (inventory, baseline, is_short) = baseline(plan, store, options, inventory, evidence, progress).await?;
 
     if let Some(baseline) = &baseline {
+        let other = check::branch::judge(&inventory, baseline.into());
+        let is_known = evidence.findings.iter().any(|finding| finding.code == Code::WalOtherBranch);
+        evidence.extend(other.filter(|_| !is_known));
         let window = evidence.inventory.as_ref().and_then(|inventory| inventory.recovery_window.as_ref());
         let tonight = Tonight::of(baseline);
         let former: Vec<_> = options.nights.iter().map(|(at, rows)| (*at, rows)).collect();
@@ -278,7 +281,14 @@ async fn choose_whole_way(
     let mut seen = None;
     loop {
         let now = Timestamp::now();
-        let choice = target::choose(&inventory, baseline, &plan.target, &plan.backup, now)?;
+        let choice = match target::choose(&inventory, baseline, &plan.target, &plan.backup, now) {
+            Ok(choice) => choice,
+            Err(finding) => {
+                let is_known = |known: &Finding| known.code == finding.code && known.object == finding.object;
+                let is_known = finding.blames_backups() && evidence.findings.iter().any(is_known);
+                return Err(if is_known { End::Decided } else { End::Because(finding) });
+            }
+        };
         let Some(gap) = target::gaps_on_the_way(&inventory, &choice).into_iter().next() else {
             return Ok((inventory, choice));
         };

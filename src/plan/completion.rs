@@ -5,6 +5,7 @@ use super::checks::{check_name, check_not_empty, check_order, check_unique, posi
 use super::{
     App, Authority, BackupChoice, Connection, DatabaseSelection, Databases, DirectSandbox, Freshness, Limits,
     Objectives, OperatorSandbox, Plan, Requirement, Sandbox, Secrets, TableSelection, Target, Tls, archive, publish,
+    query,
 };
 use crate::archive::wal::Lsn;
 use crate::config::mistakes::{Mistakes, Placed};
@@ -74,12 +75,14 @@ fn plan(config: &Config, source: &config::Source, secrets: Secrets, mistakes: &m
     if let Some(namespace) = &source.namespace {
         check_name("namespace", namespace, mistakes);
     }
+    let databases = databases(source.databases.as_ref(), mistakes);
     Plan {
         source: source.name.value.clone(),
         namespace: source.namespace.as_ref().map(|namespace| namespace.value.clone()),
         archive: archive::archive(source, secrets.for_archive(), mistakes),
         connection: source.connection.as_ref().map(|written| connection(written, secrets.for_connection(), mistakes)),
-        databases: databases(source.databases.as_ref(), mistakes),
+        queries: query::queries(source.queries.as_ref(), &databases, mistakes),
+        databases,
         freshness: Freshness {
             max_wal_age: positive("maxWalAge", &source.freshness.max_wal_age, mistakes),
             max_backup_age: positive("maxBackupAge", &source.freshness.max_backup_age, mistakes),

@@ -1,12 +1,15 @@
 //! Probes: each one comparison or test on the restored server. They know a connection and the baseline, nothing else.
 //! All run; none stops the next.
 
+pub mod access;
 pub mod after_target;
+pub mod catalog;
 pub mod certificate;
 pub mod content;
 pub mod identity;
 pub mod integrity;
 pub mod isolation;
+pub mod migrations;
 pub mod objects;
 pub mod queries;
 pub mod recovery;
@@ -14,6 +17,7 @@ pub mod roles;
 pub mod schema;
 pub mod sequences;
 pub mod tables;
+pub mod version;
 pub mod write;
 
 use tokio_postgres::Client;
@@ -34,6 +38,25 @@ pub struct Compared<'a> {
     pub certificate: &'a Certificate,
     /// N: whatever this transaction or a later one wrote is the copy's own.
     pub next_xid: u64,
+    /// Whether the operator used the copy before us.
+    pub by_operator: bool,
+    /// Everything that WAL says before the baseline's LSN was replayed. An idle source's archive may end before it.
+    pub is_past_lsn: bool,
+}
+
+impl<'a> Compared<'a> {
+    fn judging(&self, place: &'a str) -> catalog::Judging<'a> {
+        catalog::Judging { place, committed: self.certificate.committed, by_operator: self.by_operator }
+    }
+
+    /// Nothing could change what no snapshot protects, from the baseline's reading of it to the stop of recovery: not a
+    /// transaction that rolled back either.
+    pub fn is_settled(&self) -> bool {
+        self.database.is_settled
+            && self.is_past_lsn
+            && self.certificate.is_exact()
+            && self.certificate.from == self.certificate.to
+    }
 }
 
 /// What a probe found in one database.
@@ -46,6 +69,10 @@ pub struct Found {
 }
 
 impl Found {
+    fn only(finding: Finding) -> Self {
+        Self { compared: 0, findings: vec![finding] }
+    }
+
     /// One probe's findings over all databases, summed up in a passed one where nothing failed and nothing stayed
     /// undecided. With nothing compared and nothing found it says so in a note.
     pub fn sum(code: Code, all: Vec<Self>, singular: &str, plural: &str) -> Vec<Finding> {

@@ -6,7 +6,10 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::access::RoleAccess;
 use super::archiver::Archiver;
+use super::catalog::Catalog;
+use super::migrations::MigrationsBaseline;
 use super::snapshot::Snapshot;
 use crate::archive::wal::{Lsn, SegmentSize, Timeline};
 use crate::error::{Error, Reason};
@@ -65,6 +68,9 @@ pub struct Server {
     /// Roles that were there before the snapshot and after the LSN.
     #[serde(default)]
     pub roles: Vec<RoleBaseline>,
+    /// What all databases share, read under the snapshot of the first one. Absent when that one could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<Catalog>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,9 +96,27 @@ pub struct DatabaseBaseline {
     /// Absent when only some tables were selected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub large_objects: Option<LargeObjectsBaseline>,
-    /// Read before the snapshot: the copy's values are the same or higher.
     #[serde(default)]
     pub sequences: Vec<SequenceBaseline>,
+    /// Its schema, owners and grants. Absent when the database could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<Catalog>,
+    /// The version tables of migration tools.
+    #[serde(default)]
+    pub migrations: Vec<MigrationsBaseline>,
+    /// Why there are none of some table, or of all, in a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub migrations_not_read: Vec<String>,
+    /// Of the login roles that own tables.
+    #[serde(default)]
+    pub access: Vec<RoleAccess>,
+    /// No transaction ran from before `sequences` and `access` were read until after the LSN: the copy must have
+    /// reached the same values, and its roles must reach the same tables.
+    #[serde(default)]
+    pub is_settled: bool,
+    /// To the user's own queries, under the snapshot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<AnswerBaseline>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,10 +174,49 @@ pub struct TimestampBaseline {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SequenceBaseline {
+    pub oid: u32,
     pub schema: String,
     pub name: String,
-    /// Absent when it was never used.
+    /// Negative when it counts down.
+    pub increment: i64,
+    /// It begins again at its end, so its values have no order.
+    pub cycle: bool,
+    /// What the copy must have reached: the lesser of the values before the snapshot and after the LSN. Absent when it
+    /// was not used, or was restarted meanwhile.
     pub last_value: Option<i64>,
+    /// Absent when it feeds none, or one whose last value cannot be read cheaply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feeds: Option<FedColumn>,
+}
+
+/// The column that a sequence feeds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FedColumn {
+    /// The table's OID.
+    pub table: u32,
+    /// `pg_attribute.attnum`.
+    pub column: i16,
+    /// The source's sequence has yet to hand out a value that the column holds.
+    pub is_behind: bool,
+}
+
+/// What the source answered to one of the user's own queries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerBaseline {
+    pub name: String,
+    pub sql: String,
+    pub rows: u64,
+    /// The sum of the rows' hashes, in decimal.
+    pub fingerprint: String,
+    /// The answer, where it is one number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+    /// Whether it was as expected, where that does not depend on another server's answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub satisfied: Option<bool>,
+    /// Why there is no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// What was selected and is not in the baseline.

@@ -8,17 +8,20 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use tokio_postgres::Client;
 
+use super::access::{self, Access};
 use super::archiver;
 use super::baseline::{Baseline, DatabaseBaseline, NotRead, SCHEMA_VERSION, SequenceBaseline};
 use super::content;
 use super::count::{Counted, Reading};
 use super::holder::{self, Taken};
 use super::role;
+use super::sequences::{self, Sequence};
 use super::server::{self, Identity, not_captured};
 use super::tables;
 use crate::finding::{Blame, Code, Finding};
 use crate::plan::{Connection, DatabaseSelection, Databases, Plan};
 use crate::postgres::{self, ConnectError, Session, reason, rows};
+use crate::report::text::count;
 
 /// How often snapshots are taken before an inexact one is accepted.
 const ATTEMPTS: u32 = 5;
@@ -36,8 +39,7 @@ pub async fn capture(plan: &Plan) -> Result<Baseline, Box<Finding>> {
         let finding = Finding::failed(Code::BaselineNotCaptured, Blame::Environment, "no connection is configured");
         return Err(Box::new(finding.hint("configure `connection` of this source")));
     };
-    let started = Instant::now();
-    let capturing = capture_within(plan, connection, started);
+    let capturing = capture_within(plan, connection);
     tokio::time::timeout(plan.limits.baseline + GRACE, capturing).await.unwrap_or_else(|_| {
         let summary = "the source did not answer within limits.baseline";
         let finding = Finding::failed(Code::BaselineNotCaptured, Blame::Source, summary);
@@ -54,6 +56,7 @@ struct Database {
 
 /// What was spent on a capture so far.
 struct Effort {
+    captured_at: Timestamp,
     started: Instant,
     round: u32,
     /// How often snapshots were taken.
@@ -63,15 +66,23 @@ struct Effort {
 /// What one round brought.
 struct Round {
     taken: Taken,
-    sequences: Vec<Vec<SequenceBaseline>>,
+    unsnapshotted: Vec<Unsnapshotted>,
+    is_settled: bool,
     counted: Vec<Counted>,
     notes: Vec<Finding>,
     /// A table was rewritten while it was read, and there is time for another round.
     is_worth_repeating: bool,
 }
 
-async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) -> Result<Baseline, Box<Finding>> {
-    let captured_at = Timestamp::now();
+/// What a database shows of the present only, whatever the snapshot.
+#[derive(Default)]
+struct Unsnapshotted {
+    sequences: Vec<SequenceBaseline>,
+    access: Access,
+}
+
+async fn capture_within(plan: &Plan, connection: &Connection) -> Result<Baseline, Box<Finding>> {
+    let mut effort = Effort { captured_at: Timestamp::now(), started: Instant::now(), round: 1, attempts: 0 };
     let observer =
         open(plan, connection, &connection.database).await.map_err(|error| unreachable(connection, &error))?;
     let identity = rows(&observer, &Identity::sql()).await.map_err(|error| not_captured("ask which server", &error))?;
@@ -88,25 +99,26 @@ async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) 
     let mut powers = role::powers(&observer).await.map_err(|error| not_captured("ask what the role may do", &error))?;
     let knows_powers = powers.iter().any(|power| power.contains("superuser"));
 
-    let mut effort = Effort { started, round: 1, attempts: 0 };
     let captured = loop {
-        let captured = capture_round(plan, connection, &databases, &observer, &identity, &mut effort).await?;
+        let server = (&identity, facts.version_number);
+        let captured = capture_round(plan, connection, &databases, &observer, server, &mut effort).await?;
         if !captured.is_worth_repeating {
             break captured;
         }
         tracing::info!("a table was rewritten while it was read: capturing again");
         effort.round += 1;
     };
-    let Round { taken, sequences, counted, mut notes, .. } = captured;
+    let Round { taken, unsnapshotted, is_settled, counted, mut notes, .. } = captured;
 
     let mut documents = Vec::new();
-    let held = taken.held.iter().zip(sequences).zip(counted);
-    for (database, ((held, sequences), mut counted)) in databases.iter().zip(held) {
+    let held = taken.held.iter().zip(unsnapshotted).zip(counted);
+    for (database, ((held, unsnapshotted), mut counted)) in databases.iter().zip(held) {
         not_read.append(&mut counted.not_read);
         if !knows_powers {
             powers.extend(role::power_in(&database.client, &database.name).await.ok().flatten());
             powers.extend(counted.power);
         }
+        facts.catalog = facts.catalog.or(counted.shared);
         documents.push(DatabaseBaseline {
             name: database.name.clone(),
             oid: database.oid,
@@ -114,7 +126,13 @@ async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) 
             lsn: held.lsn,
             tables: counted.tables,
             large_objects: counted.large_objects,
-            sequences,
+            sequences: counted.sequences,
+            access: unsnapshotted.access.roles,
+            is_settled,
+            catalog: counted.catalog,
+            migrations: counted.migrations,
+            migrations_not_read: counted.migrations_not_read,
+            answers: counted.answers,
         });
     }
     // A role that comes or goes meanwhile may or may not be there at the LSN.
@@ -124,8 +142,8 @@ async fn capture_within(plan: &Plan, connection: &Connection, started: Instant) 
     Ok(Baseline {
         schema_version: SCHEMA_VERSION,
         source: plan.source.clone(),
-        captured_at,
-        duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        captured_at: effort.captured_at,
+        duration_ms: u64::try_from(effort.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         walproof_version: env!("CARGO_PKG_VERSION").to_owned(),
         server: facts,
         archiver: archiver::observe(&observer).await.ok(),
@@ -191,27 +209,31 @@ async fn capture_round(
     connection: &Connection,
     databases: &[Database],
     observer: &Client,
-    identity: &Identity,
+    (identity, version): (&Identity, u32),
     effort: &mut Effort,
 ) -> Result<Round, Box<Finding>> {
     let holders: Vec<&Client> = databases.iter().map(|database| &database.client).collect();
     let mut notes = Vec::new();
     let mut attempt = 1;
-    let (taken, sequences) = loop {
+    let (taken, unsnapshotted, is_settled) = loop {
         notes.clear();
-        let mut sequences = Vec::new();
+        let since =
+            sequences::moment(observer).await.map_err(|error| not_captured("ask which transactions run", &error))?;
+        let mut before = Vec::new();
         for database in databases {
-            sequences.push(tables::sequences(&database.client).await.unwrap_or_else(|error| {
-                let summary = format!("the sequences of {} were not read: {}", database.name, reason(&error));
-                notes.push(Finding::note(Code::BaselineTableNotRead, summary).of(&database.name));
-                Vec::new()
-            }));
+            before.push(read_unsnapshotted(database, &mut notes).await);
         }
         let taken = holder::take(&holders, observer, identity).await?;
+        let mut unsnapshotted = Vec::new();
+        for (database, (sequences, access)) in databases.iter().zip(before) {
+            unsnapshotted.push(Unsnapshotted { sequences: read_again(database, &sequences, &mut notes).await, access });
+        }
+        let until =
+            sequences::moment(observer).await.map_err(|error| not_captured("ask which transactions run", &error))?;
         effort.attempts += 1;
         tracing::debug!(attempt, exact = taken.exact, lsn = %taken.lsn, "snapshots taken");
         if taken.exact || attempt == ATTEMPTS {
-            break (taken, sequences);
+            break (taken, unsnapshotted, !identity.in_recovery && since.is_quiet_until(&until));
         }
         holder::release(&holders).await;
         tokio::time::sleep(Duration::from_millis(10 * u64::from(attempt))).await;
@@ -224,14 +246,20 @@ async fn capture_round(
     }
 
     let deadline = effort.started + plan.limits.baseline;
-    let reading = databases.iter().zip(&taken.held).map(|(database, held)| Reading {
+    let with_held = databases.iter().zip(taken.held.iter().zip(&unsnapshotted)).enumerate();
+    let reading = with_held.map(|(index, (database, (held, unsnapshotted)))| Reading {
         connection,
         limits: &plan.limits,
         database: &database.name,
+        queries: &plan.queries,
+        captured_at: effort.captured_at,
         wanted: selection(plan, &database.name).and_then(|selection| selection.tables.as_deref()),
         exported: &held.exported,
+        sequences: &unsnapshotted.sequences,
         observer,
         identity,
+        version,
+        reads_shared: index == 0,
         deadline,
     });
     let reading: Vec<Reading> = reading.collect();
@@ -245,7 +273,60 @@ async fn capture_round(
         content::read(&reading, &mut counted, plan.limits.content).await?;
     }
     holder::release(&holders).await;
-    Ok(Round { taken, sequences, counted, notes, is_worth_repeating })
+    Ok(Round { taken, unsnapshotted, is_settled, counted, notes, is_worth_repeating })
+}
+
+/// Sequences and access before the snapshot. What cannot be read is a note.
+async fn read_unsnapshotted(database: &Database, notes: &mut Vec<Finding>) -> (Vec<Sequence>, Access) {
+    let Database { name, client, .. } = database;
+    let mut refused = 0;
+    let read = async {
+        let (readable, unreadable) = sequences::list(client).await?;
+        refused = unreadable;
+        sequences::read(client, &readable).await
+    };
+    let sequences = read.await.unwrap_or_else(|error| {
+        notes.push(sequences_not_read(name, &error));
+        Vec::new()
+    });
+    if refused > 0 {
+        let summary = format!("{} of {name} may not be read by the role", count(refused, "sequence", "sequences"));
+        let hint = "grant pg_read_all_data to the baseline's role";
+        notes.push(Finding::note(Code::SequenceBehind, summary).of(name).hint(hint));
+    }
+    let access = access::read(client, None).await.unwrap_or_else(|error| {
+        let summary = format!("what the owners of {name} reach was not read: {}", reason(&error));
+        notes.push(Finding::note(Code::ServerRoleAccess, summary).of(name));
+        Access::default()
+    });
+    (sequences, access)
+}
+
+/// The sequences after the LSN. The connection holds the snapshot, and keeps none of the locks that this takes.
+async fn read_again(database: &Database, before: &[Sequence], notes: &mut Vec<Finding>) -> Vec<SequenceBaseline> {
+    let Database { name, client, .. } = database;
+    let oids: Vec<u32> = before.iter().map(|sequence| sequence.oid).collect();
+    if oids.is_empty() {
+        return Vec::new();
+    }
+    let read = async {
+        client.batch_execute("SAVEPOINT sequences").await?;
+        let after = sequences::read(client, &oids).await;
+        client.batch_execute("ROLLBACK TO SAVEPOINT sequences; RELEASE SAVEPOINT sequences").await?;
+        after
+    };
+    read.await.map_or_else(
+        |error| {
+            notes.push(sequences_not_read(name, &error));
+            Vec::new()
+        },
+        |after| sequences::at_least(before, after),
+    )
+}
+
+fn sequences_not_read(database: &str, error: &tokio_postgres::Error) -> Finding {
+    let summary = format!("the sequences of {database} were not read: {}", reason(error));
+    Finding::note(Code::SequenceBehind, summary).of(database)
 }
 
 fn selection<'a>(plan: &'a Plan, database: &str) -> Option<&'a DatabaseSelection> {

@@ -6,13 +6,20 @@ use std::fmt::Write as _;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio_postgres::{Client, Error, SimpleQueryRow};
 
-use super::baseline::{LargeObjectsBaseline, NotRead, TableBaseline, TimestampBaseline};
+use super::answers::{self, Answer};
+use super::baseline::{
+    AnswerBaseline, LargeObjectsBaseline, NotRead, SequenceBaseline, TableBaseline, TimestampBaseline,
+};
+use super::catalog::{self, Catalog, Side};
+use super::migrations::MigrationsBaseline;
+use super::sequences;
 use super::server::{Identity, not_captured};
 use super::tables::{self, Extent, Selected};
 use crate::finding::Finding;
-use crate::plan::{Connection, Limits, TableSelection};
+use crate::plan::{Connection, Limits, Query, TableSelection};
 use crate::postgres::{
     self, ConnectError, Session, milliseconds, quote_identifier, quote_literal, reason, rows, values,
 };
@@ -28,11 +35,20 @@ pub struct Reading<'a> {
     pub limits: &'a Limits,
     pub database: &'a str,
     pub wanted: Option<&'a [TableSelection]>,
+    /// The user's own, of all databases.
+    pub queries: &'a [Query],
+    pub captured_at: Timestamp,
     /// The name of the holder's snapshot.
     pub exported: &'a str,
+    /// To be told which columns they feed.
+    pub sequences: &'a [SequenceBaseline],
     /// A connection that asks who waits for us.
     pub observer: &'a Client,
     pub identity: &'a Identity,
+    /// As `server_version_num`.
+    pub version: u32,
+    /// Whether what all databases share is read as well.
+    pub reads_shared: bool,
     /// No table is begun after this.
     pub deadline: Instant,
 }
@@ -41,6 +57,11 @@ pub struct Reading<'a> {
 #[derive(Debug, Default)]
 pub struct Counted {
     pub tables: Vec<TableBaseline>,
+    pub catalog: Option<Catalog>,
+    /// What all databases share, where it was asked for.
+    pub shared: Option<Catalog>,
+    pub migrations: Vec<MigrationsBaseline>,
+    pub migrations_not_read: Vec<String>,
     /// Of each of the tables, in their order.
     pub extents: Vec<Extent>,
     /// As [`tables::Selection::large_object_pages`].
@@ -48,6 +69,9 @@ pub struct Counted {
     /// Absent until they were read.
     pub large_objects: Option<LargeObjectsBaseline>,
     pub not_read: Vec<NotRead>,
+    /// Those that were given, with the columns that they feed.
+    pub sequences: Vec<SequenceBaseline>,
+    pub answers: Vec<AnswerBaseline>,
     /// What the role could write here.
     pub power: Option<String>,
     /// A table changed in a way that a new capture would get right.
@@ -102,7 +126,7 @@ pub(super) struct Open {
 impl Reading<'_> {
     /// Reads all tables, one at a time. Fails only when another server answers.
     pub async fn read(&self) -> Result<Counted, Box<Finding>> {
-        let mut all = Counted::default();
+        let mut all = Counted { sequences: self.sequences.to_vec(), ..Counted::default() };
         let open = match self.open().await? {
             Ok(open) => open,
             Err(error) => {
@@ -110,7 +134,14 @@ impl Reading<'_> {
                 return Ok(all);
             }
         };
-        let selection = match self.select(&open.client).await {
+        let client = &open.client;
+        all.catalog = Some(self.catalog(&open, &catalog::of_database(self.version)).await);
+        if self.reads_shared {
+            all.shared = Some(self.catalog(&open, &catalog::of_server(self.version, Side::Source)).await);
+        }
+        (all.migrations, all.migrations_not_read) = self.migrations(&open).await;
+
+        let selection = match self.select(client).await {
             Ok(selection) => selection,
             Err(error) => {
                 let reason = format!("its tables could not be listed: {}", reason(&error));
@@ -139,7 +170,31 @@ impl Reading<'_> {
             tracing::warn!(database = self.database, table = table.text(), reason, "a table was not read");
             all.not_read.push(self.not_read(Some(table.text()), reason, hint));
         }
+        let limit = self.deadline.saturating_duration_since(Instant::now()).min(self.limits.statement);
+        if !limit.is_zero() {
+            sequences::feed(client, &self.begin(limit), &mut all.sequences).await;
+        }
+        for query in self.queries.iter().filter(|query| query.database == self.database) {
+            let answer = self.answer(client, &query.sql).await;
+            all.answers.push(answers::kept(query, answer, self.captured_at));
+        }
         Ok(all)
+    }
+
+    /// Asks one of the user's queries under the snapshot.
+    async fn answer(&self, client: &Client, sql: &str) -> Result<Answer, String> {
+        let limit = self.deadline.saturating_duration_since(Instant::now()).min(self.limits.statement);
+        if limit.is_zero() {
+            return Err("did not fit into limits.baseline".to_owned());
+        }
+        let begin = format!("{}; SET LOCAL search_path = public", self.begin(limit));
+        let answer = match client.batch_execute(&begin).await {
+            Ok(()) => answers::ask(client, sql).await,
+            Err(error) => Err(error),
+        };
+        // A broken connection shows at the next question.
+        let _ = client.batch_execute("ROLLBACK").await;
+        answer.map_err(|error| reason(&error))
     }
 
     /// Connects, and makes sure that it is the same server. Fails only when it is another one.
@@ -251,7 +306,8 @@ impl Reading<'_> {
 /// snapshot shows: under an old snapshot a truncated or rewritten table shows too few rows.
 fn question(table: &Selected) -> String {
     let name = quoted(&table.schema, &table.name);
-    let mut wanted = "count(*)".to_owned();
+    // Not `count(*)`, which an index alone may answer, also one that has lost entries.
+    let mut wanted = "count(tableoid)".to_owned();
     for column in table.timestamps.iter().map(|column| quote_identifier(column)) {
         for bound in ["min", "max"] {
             write!(wanted, ", ({bound}({column}) FILTER (WHERE isfinite({column})))::text")

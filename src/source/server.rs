@@ -95,6 +95,7 @@ pub async fn facts(client: &Client, identity: &Identity) -> Result<Server, Box<F
         data_checksums: row.get(6),
         tablespaces,
         roles: roles(client).await.map_err(|error| not_captured("list the roles", &error))?,
+        catalog: None,
     })
 }
 

@@ -1,14 +1,11 @@
-//! Which tables and sequences a baseline reads: ordinary tables and leaf partitions, as they are in the snapshot.
+//! Which tables a baseline reads: ordinary tables and leaf partitions, as they are in the snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::{Client, Error, Row};
 
-use super::baseline::{NotRead, SequenceBaseline};
+use super::baseline::NotRead;
 use crate::plan::TableSelection;
-
-/// Sequences read in one transaction: each keeps a lock until its end.
-const SEQUENCES_AT_ONCE: usize = 100;
 
 /// Columns whose bounds are read without being asked for, in lower case and without underscores.
 const TIMESTAMP_COLUMNS: [&str; 26] = [
@@ -239,29 +236,6 @@ async fn timestamp_columns(client: &Client) -> Result<BTreeMap<u32, Vec<String>>
 fn is_usual_timestamp(column: &str) -> bool {
     let plain: String = column.chars().filter(|&letter| letter != '_').flat_map(char::to_lowercase).collect();
     TIMESTAMP_COLUMNS.contains(&plain.as_str())
-}
-
-/// Reads the sequences of a database. Their values know no snapshot: read before it, the copy's are the same or higher.
-pub async fn sequences(client: &Client) -> Result<Vec<SequenceBaseline>, Error> {
-    // Conditions are evaluated in any order, and the last one fails for what is no sequence.
-    let listed = "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind = 'S' AND c.relpersistence = 'p' AND has_schema_privilege(n.oid, 'USAGE')
-            AND CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, 'SELECT, USAGE') END
-        ORDER BY n.nspname, c.relname";
-    let values = "SELECT n.nspname::text, c.relname::text, pg_sequence_last_value(c.oid)
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.oid = ANY ($1) ORDER BY n.nspname, c.relname";
-    let oids: Vec<u32> = client.query(listed, &[]).await?.iter().map(|row| row.get(0)).collect();
-    let mut sequences = Vec::new();
-    for chunk in oids.chunks(SEQUENCES_AT_ONCE) {
-        let rows = client.query(values, &[&chunk]).await?;
-        sequences.extend(rows.iter().map(|row| SequenceBaseline {
-            schema: row.get(0),
-            name: row.get(1),
-            last_value: row.get(2),
-        }));
-    }
-    Ok(sequences)
 }
 
 /// Databases that can be connected to: name and oid. Templates only when they are named.

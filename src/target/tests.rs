@@ -32,6 +32,7 @@ fn baseline(timeline: u32, number: u64) -> Baseline {
             data_checksums: true,
             tablespaces: Vec::new(),
             roles: Vec::new(),
+            catalog: None,
         },
         archiver: None,
         lsn: Lsn(number * SIZE.bytes() + 0x400),

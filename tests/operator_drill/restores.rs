@@ -11,10 +11,15 @@ use super::trial::{Site, cluster, drilled, finding, left, plugin_cluster};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_healthy_source_passes_and_leaves_nothing() {
     let api = cluster(1);
-    let report = drilled(&api, &Site::get().plan()).await;
+    let mut plan = Site::get().plan();
+    plan.limits.integrity = Duration::from_mins(2);
+    let report = drilled(&api, &plan).await;
     assert_eq!(report.verdict, Verdict::Pass, "{report:#?}");
     assert_eq!(report.left_behind, [""; 0]);
     assert_eq!(left(&api), []);
+    for code in [Code::IntegrityTable, Code::IntegrityIndex, Code::IntegrityLibrary] {
+        assert_eq!(finding(&report, code).outcome, Outcome::Passed, "{report:#?}");
+    }
     assert_eq!(finding(&report, Code::NetworkEgressOpen).outcome, Outcome::Passed);
     assert_eq!(finding(&report, Code::AppCheck).outcome, Outcome::Passed);
     let restore = report.restore.unwrap();

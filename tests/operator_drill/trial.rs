@@ -193,5 +193,7 @@ fn plan(directory: &Path, operator: &Value) -> Plan {
     std::fs::write(&file, serde_saphyr::to_string(&configuration).unwrap()).unwrap();
     let mut plan = Plan::for_source(&Config::read(&file).unwrap(), None, Secrets::Read).unwrap();
     plan.limits.drill = Duration::from_mins(3);
+    // Hundreds of drills look into one restored server; one of them examines it inside.
+    plan.limits.integrity = Duration::from_millis(1);
     plan
 }

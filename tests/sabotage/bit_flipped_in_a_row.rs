@@ -15,7 +15,11 @@ fn a_flipped_bit_under_a_checksum_fails_the_drill_by_the_tables_name() {
     });
 
     let judged = trial.drill();
-    judged.fails(&[("table.row_count", "vault: public.accounts")]);
+    judged.fails(&[
+        ("integrity.checksums", ""),
+        ("integrity.table", "vault: public.accounts"),
+        ("table.row_count", "vault: public.accounts"),
+    ]);
     let damaged = judged.finding("table.row_count", "failed");
     assert_eq!(damaged["summary"], "table public.accounts of vault cannot be read whole", "{judged}");
 }

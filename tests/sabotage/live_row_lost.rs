@@ -3,11 +3,8 @@
 //!
 //! Caught by `probe::tables::judge`, which compares each count with the baseline's.
 
-use serde_json::Value;
-
-use crate::support::Prepared;
 use crate::support::page::Item;
-use crate::trial::Trial;
+use crate::trial::{Trial, table};
 
 #[test]
 fn a_row_lost_from_the_base_backup_fails_the_drill_by_the_tables_name() {
@@ -17,17 +14,8 @@ fn a_row_lost_from_the_base_backup_fails_the_drill_by_the_tables_name() {
 
     let judged = trial.drill();
     judged.fails(&[("table.row_count", "shop: public.orders")]);
-    let rows = baseline_rows("shop", "orders");
+    let rows = table("shop", "orders")["rows"].as_u64().unwrap();
     let orders = judged.report()["restore"]["tables"][0].clone();
     let counts = (orders["rows_expected"].as_u64(), orders["rows_observed"].as_u64());
     assert_eq!(counts, (Some(rows), Some(rows - 1)), "{judged}");
-}
-
-/// A table's rows as the baseline document says.
-fn baseline_rows(database: &str, table: &str) -> u64 {
-    let document: Value = serde_json::from_slice(&std::fs::read(Prepared::get().baseline()).unwrap()).unwrap();
-    let named = |list: &Value, name: &str| {
-        list.as_array().unwrap().iter().find(|entry| entry["name"] == name).cloned().unwrap()
-    };
-    named(&named(&document["databases"], database)["tables"], table)["rows"].as_u64().unwrap()
 }

@@ -20,5 +20,6 @@ fn a_table_without_its_file_fails_the_drill_by_its_name() {
     });
     assert_eq!(left_out, 1, "the tar held {file}");
 
-    trial.drill().fails(&[("table.row_count", "vault: public.accounts")]);
+    let accounts = "vault: public.accounts";
+    trial.drill().fails(&[("integrity.table", accounts), ("table.row_count", accounts)]);
 }

@@ -38,8 +38,13 @@ impl Trial {
         let prepared = Prepared::get();
         let archive = ArchiveCopy::copy_of(prepared).aged(AGE);
         sabotage(&archive);
+        Self::of_archive(archive, &prepared.baseline())
+    }
+
+    /// Any archive of [`SERVER`], with the baseline document that it is held against.
+    pub fn of_archive(archive: ArchiveCopy, baseline: &Path) -> Self {
         let s3 = archive.serve();
-        let walproof = Walproof::new(&s3, SERVER).baseline(&prepared.baseline());
+        let walproof = Walproof::new(&s3, SERVER).baseline(baseline);
         Self::new(s3, walproof, Some(archive))
     }
 
@@ -66,6 +71,12 @@ impl Trial {
     #[must_use]
     pub fn baseline(self, document: &Path) -> Self {
         Self { walproof: self.walproof.baseline(document), ..self }
+    }
+
+    /// The source, to be asked by a check.
+    #[must_use]
+    pub fn connection(self, postgres: &Postgres) -> Self {
+        Self { walproof: self.walproof.connection(postgres), ..self }
     }
 
     /// Sets one value of the configuration; see [`Walproof::set`].
@@ -183,6 +194,20 @@ impl std::fmt::Display for Judged {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(formatter)
     }
+}
+
+/// A table of the prepared archive's baseline document.
+pub fn table(database: &str, name: &str) -> Value {
+    named(&named(&baseline()["databases"], database)["tables"], name)
+}
+
+/// The prepared archive's baseline document.
+pub fn baseline() -> Value {
+    serde_json::from_slice(&fs::read(Prepared::get().baseline()).unwrap()).unwrap()
+}
+
+fn named(list: &Value, name: &str) -> Value {
+    list.as_array().unwrap().iter().find(|entry| entry["name"] == name).cloned().unwrap()
 }
 
 /// Every file of the store with its age and content.

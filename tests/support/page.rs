@@ -20,7 +20,15 @@ const LP_DEAD: u32 = 3;
 /// `t_xmax` and `t_infomask` in a heap tuple's header.
 const XMAX: Range<usize> = 4..8;
 const INFOMASK: Range<usize> = 20..22;
+/// `t_hoff`.
+const HEADER_LENGTH: usize = 22;
 const XMAX_INVALID: u16 = 0x0800;
+
+/// A row's columns, behind its header.
+pub fn body(row: &mut [u8]) -> &mut [u8] {
+    let header = usize::from(row[HEADER_LENGTH]);
+    &mut row[header..]
+}
 
 /// The pages of one file.
 pub struct Pages {

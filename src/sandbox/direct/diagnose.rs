@@ -14,7 +14,7 @@ use crate::target::Choice;
 const LOG_LINES: usize = 3;
 
 /// A line of the log and what it means: text, blame, summary, hint. The first that occurs decides.
-const KNOWN: [(&str, Blame, &str, &str); 16] = [
+const KNOWN: [(&str, Blame, &str, &str); 18] = [
     // The path of a tablespace that was made after the base backup; it exists in production only.
     (
         "Create this directory for the tablespace",
@@ -64,6 +64,19 @@ const KNOWN: [(&str, Blame, &str, &str); 16] = [
         Blame::Backups,
         "the archive's timelines contradict one another",
         "look at the .history objects: which server forked off, and when?",
+    ),
+    // The choice of the base backup went by its own word on where it ends.
+    (
+        "requested recovery stop point is before consistent recovery point",
+        Blame::Unknown,
+        "the target lies before the end of the base backup, which is later than backup.info says",
+        "choose a later target, or an earlier base backup with `backup`",
+    ),
+    (
+        "unexpected timeline ID",
+        Blame::Backups,
+        "a segment holds WAL of another timeline than its name says",
+        "look at the .history objects, and who wrote into this archive; make a new base backup now",
     ),
     (
         "could not locate required checkpoint record",

@@ -36,8 +36,8 @@ pub struct RestoredServer {
 }
 
 impl RestoredServer {
-    /// The newest backup of the prepared archive, recovered to its baseline. One serves a whole test binary: probes only
-    /// read.
+    /// The newest backup of the prepared archive, recovered to its baseline. One serves a whole test binary: what
+    /// probes write has a name of its own and is removed again.
     pub fn of_prepared() -> &'static Self {
         static SERVER: OnceLock<RestoredServer> = OnceLock::new();
         SERVER.get_or_init(|| {

@@ -1,0 +1,14 @@
+//! A long text is stored in pieces outside of its row, and one piece is gone. Every row is there to be counted; who reads
+//! this one gets an error.
+//!
+//! Caught by `probe::integrity::amcheck::Amcheck::table`, by `check_toast`.
+
+use crate::support::page::Item;
+use crate::trial::Trial;
+
+#[test]
+fn a_lost_piece_of_a_long_value_fails_the_drill_by_the_tables_name() {
+    let trial = Trial::of_pages("vault", "toast of documents", |pages| pages.lose(Item { page: 1, pointer: 1 }));
+
+    trial.drill().fails(&[("integrity.table", "vault: public.documents")]);
+}
