@@ -28,7 +28,8 @@ pub struct Shape {
 
 /// The shapes of tables, as the current transaction's snapshot shows the catalog. A table without columns has none.
 pub async fn shapes(client: &Client, tables: &[u32]) -> Result<BTreeMap<u32, Shape>, Error> {
-    // PostgreSQL 13 has no multirange types, and no column for them in `pg_range`.
+    // PostgreSQL 13 has no multirange types, and no column for them in `pg_range`. XML is written in another way by a
+    // PostgreSQL that was built without libxml.
     let sql = "WITH RECURSIVE columns AS MATERIALIZED (
             SELECT attrelid, attnum, atttypid, attisdropped, xmin::text AS writer FROM pg_attribute
             WHERE attrelid = ANY ($1) AND attnum > 0
@@ -44,7 +45,8 @@ pub async fn shapes(client: &Client, tables: &[u32]) -> Result<BTreeMap<u32, Sha
             ) part (type) WHERE part.type <> 0
         ), pieces (root, text, is_name, is_foreign) AS (
             SELECT reach.root, concat_ws(' ', t.oid, t.xmin),
-                t.typnamespace = 'pg_catalog'::regnamespace AND t.typname ~ '^(reg|aclitem$)', l.lanname <> 'internal'
+                t.typnamespace = 'pg_catalog'::regnamespace AND t.typname ~ '^(reg|aclitem$)',
+                l.lanname <> 'internal' OR t.oid = 'xml'::regtype
                 FROM reach JOIN pg_type t ON t.oid = reach.type JOIN pg_proc p ON p.oid = t.typoutput
                 JOIN pg_language l ON l.oid = p.prolang
             UNION ALL SELECT reach.root, concat_ws(' ', e.oid, e.xmin), false, false

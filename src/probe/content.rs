@@ -185,7 +185,7 @@ impl Contents {
             }
             None => return,
         };
-        let expected = Objects { objects, pages, sum: sum.clone(), written_since: 0 };
+        let expected = LargeObjects { objects, pages, sum: sum.clone(), written_since: 0 };
         let found = match self.read_large_objects(compared, objects).await {
             Ok(found) if found == expected => {
                 self.summary.large_objects_equal += objects;
@@ -215,7 +215,7 @@ impl Contents {
         self.troubles.push(finding.expected(expected.text()).observed(found.text()));
     }
 
-    async fn read_large_objects(&self, compared: &Compared<'_>, expected: u64) -> Result<Objects, Answer> {
+    async fn read_large_objects(&self, compared: &Compared<'_>, expected: u64) -> Result<LargeObjects, Answer> {
         match self.ask_for_large_objects(compared, expected).await {
             Ok(answered) => answered,
             Err(error) if is_damage(compared.client, LARGE_OBJECTS, &error).await => {
@@ -229,7 +229,7 @@ impl Contents {
         &self,
         compared: &Compared<'_>,
         expected: u64,
-    ) -> Result<Result<Objects, Answer>, Error> {
+    ) -> Result<Result<LargeObjects, Answer>, Error> {
         let Compared { client, certificate, next_xid, .. } = compared;
         let counted =
             "SELECT count(*)::int8, pg_snapshot_xmax(pg_current_snapshot())::text FROM pg_largeobject_metadata";
@@ -237,7 +237,7 @@ impl Contents {
         let number = |number: i64| u64::try_from(number).unwrap_or(0);
         let (objects, now) = (number(row.get(0)), row.get::<_, String>(1).parse().unwrap_or(u64::MAX));
         if objects == 0 && expected == 0 {
-            return Ok(Ok(Objects { objects, pages: 0, sum: "0".to_owned(), written_since: 0 }));
+            return Ok(Ok(LargeObjects { objects, pages: 0, sum: "0".to_owned(), written_since: 0 }));
         }
         let left = self.left();
         if left.is_zero() {
@@ -253,7 +253,7 @@ impl Contents {
         let answered = client.query_one(&question, &[]).await;
         client.batch_execute("SET statement_timeout = 0").await?;
         let row = answered?;
-        Ok(Ok(Objects { objects, pages: number(row.get(0)), sum: row.get(1), written_since: number(row.get(2)) }))
+        Ok(Ok(LargeObjects { objects, pages: number(row.get(0)), sum: row.get(1), written_since: number(row.get(2)) }))
     }
 
     fn left(&self) -> Duration {
@@ -286,8 +286,7 @@ impl Contents {
         }
         if !not_compared.is_empty() {
             not_compared.sort_by(|one, other| other.rows.cmp(&one.rows).then_with(|| one.object.cmp(&other.object)));
-            let total = summary.rows_equal + summary.rows_not_compared;
-            let share = share(summary.rows_not_compared, total);
+            let share = share(summary.rows_not_compared, summary.rows_equal + summary.rows_not_compared);
             let tables = count(missed, "table was", "tables were");
             let summary = format!("the values in the rows of {tables} not compared{share}");
             let named = not_compared.iter().take(NAMED).map(|missed| format!("{} ({})", missed.object, missed.reason));
@@ -308,14 +307,14 @@ impl Contents {
 const BY_HAND: &str = "run the drill with --keep and read them by hand";
 
 #[derive(Debug, PartialEq, Eq)]
-struct Objects {
+struct LargeObjects {
     objects: u64,
     pages: u64,
     sum: String,
     written_since: u64,
 }
 
-impl Objects {
+impl LargeObjects {
     fn text(&self) -> String {
         let (objects, pages) = (count(self.objects, "object", "objects"), count(self.pages, "page", "pages"));
         format!("{objects} in {pages}, fingerprint {}", self.sum)

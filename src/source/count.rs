@@ -25,7 +25,7 @@ use crate::postgres::{
 };
 
 /// How often it is asked whether a session waits for our lock. Who waits for two of them in a row is let through.
-const GIVE_WAY_POLL: Duration = Duration::from_millis(500);
+const GIVE_WAY_POLL: Duration = Duration::from_millis(50);
 /// A transaction of ours that idles for longer was forgotten.
 const IDLE_LIMIT: Duration = Duration::from_mins(1);
 

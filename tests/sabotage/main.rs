@@ -74,7 +74,6 @@ mod segment_truncated;
 mod segments_swapped;
 mod sequence_value_lost;
 mod stored_out_of_line_changed;
-mod stored_out_of_line_lost;
 mod tablespace_tar_missing;
 mod tar_part_missing;
 mod target_never_reached;

@@ -170,9 +170,11 @@ pub fn unproven_sentences(report: &Report) -> Vec<String> {
                     .iter()
                     .map(|deviation| format!("Not as by hand: {}.", deviation.trim_end_matches('.'))),
             );
-            sentences.push(
-                "The values in rows: only row counts and the oldest and newest timestamps are compared.".to_owned(),
-            );
+            if restore.content.as_ref().is_none_or(|content| content.tables_equal == 0) {
+                sentences.push(
+                    "The values in rows: only row counts and the oldest and newest timestamps are compared.".to_owned(),
+                );
+            }
             sentences.push("Indexes, constraints, sequences, grants, extensions' libraries, unlogged and foreign tables, materialized views and large objects as such.".to_owned());
             sentences.push(match restore.sandbox.as_str() {
                 "operator" => "Whether each base backup's files are whole to the last byte: only walproof's own restore (the direct sandbox) verifies that.".to_owned(),
