@@ -361,9 +361,9 @@ async fn a_table_rewritten_dropped_or_swapped_without_time_to_read_again_is_not_
         server().sql(&database, HELD_UP);
         let mut plan = plan(server(), "postgres", all_of(&database));
         // Half of the limit is gone when the change comes, so there is no second round.
-        plan.limits.baseline = Duration::from_secs(2);
+        plan.limits.baseline = Duration::from_secs(4);
         plan.limits.lock = Duration::from_secs(5);
-        let baseline = capture_while(&plan, &database, Duration::from_millis(1100), change).await;
+        let baseline = capture_while(&plan, &database, Duration::from_millis(2100), change).await;
         assert!(!rows(&baseline.databases[0]).iter().any(|(name, _)| *name == "t"), "{change}: {baseline:?}");
         let reason = &only_not_read(&baseline).reason;
         assert!(reason.contains("while it was read"), "{change}: {reason}");

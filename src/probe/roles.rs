@@ -11,13 +11,11 @@ const SERVER: &str = "the server";
 /// Compares owners and grants of one database with what [`catalog::read`] brought.
 pub fn probe(compared: &Compared<'_>, restored: &Restored) -> Found {
     let database = &compared.database.name;
-    match &compared.database.catalog {
-        Some(expected) => catalog::privileges(Code::RolePrivileges, expected, restored, compared.judging(database)),
-        None => {
-            let summary = "the baseline does not hold owners and grants";
-            Found::only(Finding::not_checked(Code::RolePrivileges, summary).of(database))
-        }
-    }
+    let Some(expected) = &compared.database.catalog else {
+        let summary = "the baseline does not hold owners and grants";
+        return Found::only(Finding::not_checked(Code::RolePrivileges, summary).of(database));
+    };
+    catalog::privileges(Code::RolePrivileges, expected, restored, compared.judging(database))
 }
 
 /// Compares what the databases share: roles, memberships, settings and databases, then their owners and grants. The

@@ -7,13 +7,10 @@ use crate::finding::{Code, Finding};
 
 /// Compares one database with what [`catalog::read`] brought.
 pub fn probe(compared: &Compared<'_>, restored: &Restored) -> Found {
-    match &compared.database.catalog {
-        Some(expected) => {
-            catalog::objects(Code::SchemaObjects, expected, restored, compared.judging(&compared.database.name))
-        }
-        None => Found::only(
-            Finding::not_checked(Code::SchemaObjects, "the baseline does not hold the schema")
-                .of(&compared.database.name),
-        ),
-    }
+    let database = &compared.database.name;
+    let Some(expected) = &compared.database.catalog else {
+        let summary = "the baseline does not hold the schema";
+        return Found::only(Finding::not_checked(Code::SchemaObjects, summary).of(database));
+    };
+    catalog::objects(Code::SchemaObjects, expected, restored, compared.judging(database))
 }

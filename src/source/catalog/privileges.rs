@@ -88,7 +88,7 @@ fn default_privileges() -> Question {
 
 fn policies() -> Question {
     let (relation, users) = (qualified("n", "c.relname"), is_users_relation("c", "n"));
-    let (uses, checks) = (hash("p.polqual::text"), hash("p.polwithcheck::text"));
+    let (condition, check) = (hash("p.polqual::text"), hash("p.polwithcheck::text"));
     let role = role("listed.oid");
     let sql = format!(
         "{WITH_ROLES} SELECT concat({relation}, '.', quote_ident(p.polname)), concat_ws(' ',
@@ -97,7 +97,7 @@ fn policies() -> Question {
                 WHEN 'd' THEN 'for delete' END,
             'to ' || (SELECT string_agg(CASE listed.oid WHEN 0 THEN 'PUBLIC' ELSE {role} END, ', ' ORDER BY listed.oid)
                 FROM unnest(p.polroles) AS listed (oid)),
-            'using ' || {uses}, 'checking ' || {checks}), ARRAY[p.xmin, c.xmin, n.xmin]
+            'using ' || {condition}, 'checking ' || {check}), ARRAY[p.xmin, c.xmin, n.xmin]
         FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE {users}"
     );
@@ -125,8 +125,8 @@ fn changed_by_users() -> Question {
 }
 
 /// Objects without a schema: kind, catalog, and its columns for name, owner and grants.
-fn named((kind, catalog, name, owned, list): (&'static str, &str, &str, &str, &str)) -> Question {
-    let (users, owner) = (is_users(catalog, "o"), owner(&format!("o.{owned}")));
+fn named((kind, catalog, name, owned_by, list): (&'static str, &str, &str, &str, &str)) -> Question {
+    let (users, owner) = (is_users(catalog, "o"), owner(&format!("o.{owned_by}")));
     let grants = grants(&format!("o.{list}"));
     let sql = format!(
         "{WITH_ROLES} SELECT quote_ident(o.{name}), concat_ws('; ', {owner}, {grants}), ARRAY[o.xmin]

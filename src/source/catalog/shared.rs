@@ -93,8 +93,8 @@ fn tablespaces() -> Question {
     Question::object("tablespace", sql.to_owned())
 }
 
-fn named(kind: &'static str, catalog: &str, name: &str, owned: &str, list: &str) -> Question {
-    let (owner, grants) = (owner(&format!("o.{owned}")), grants(&format!("o.{list}")));
+fn named(kind: &'static str, catalog: &str, name: &str, owned_by: &str, list: &str) -> Question {
+    let (owner, grants) = (owner(&format!("o.{owned_by}")), grants(&format!("o.{list}")));
     let sql = format!(
         "{WITH_ROLES} SELECT quote_ident(o.{name}), concat_ws('; ', {owner}, {grants}), ARRAY[o.xmin] FROM {catalog} o"
     );
