@@ -41,9 +41,11 @@ impl<'a> Amcheck<'a> {
     /// Makes the extension in the copy, or brings it up to date where the source has it.
     pub async fn install(client: &'a Client, deadline: Instant) -> Result<Self, Error> {
         let prepare = format!(
-            "SET lock_timeout = {}; SET lc_messages = 'C'; SET client_min_messages = 'error'; \
+            "SET lock_timeout = {}; SET statement_timeout = {}; SET lc_messages = 'C'; \
+             SET client_min_messages = 'error'; \
              CREATE EXTENSION IF NOT EXISTS amcheck WITH SCHEMA pg_catalog; ALTER EXTENSION amcheck UPDATE",
-            milliseconds(LOCK_LIMIT)
+            milliseconds(LOCK_LIMIT),
+            milliseconds(deadline.saturating_duration_since(Instant::now()))
         );
         client.batch_execute(&prepare).await?;
         let schema = "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
