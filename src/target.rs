@@ -58,7 +58,7 @@ pub fn choose(
     let timeline = baseline
         .map(|baseline| covering_timeline(inventory, baseline).unwrap_or(baseline.server.timeline))
         .or_else(|| inventory.wal.newest_timeline())
-        .ok_or_else(|| no_wal(inventory))?;
+        .ok_or_else(|| Box::new(no_wal(inventory)))?;
     let history = inventory.history(timeline).map_err(|reason| {
         let summary = format!("the history of timeline {timeline} cannot be read: {reason}");
         Finding::failed(Code::WalHistoryDamaged, Blame::Backups, summary)
@@ -110,7 +110,7 @@ pub fn choose(
         candidates.retain(is_whole);
     }
     let chosen = pick(inventory, &candidates, backup, &stop, now)?;
-    let Some(last_segment) = needed.or(newest) else { return Err(no_wal(inventory)) };
+    let Some(last_segment) = needed.or(newest) else { return Err(Box::new(no_wal(inventory))) };
     if let Stop::BeforeLsn(lsn) = stop
         && newest.is_none_or(|newest| newest.number < last_segment.number)
     {
@@ -249,15 +249,13 @@ fn only_the_parents(history: &History, newest: Option<Segment>, size: SegmentSiz
 }
 
 /// The finding for base backups beside which no WAL lies. Whether it is lost or not there yet, the listing cannot tell.
-fn no_wal(inventory: &Inventory) -> Box<Finding> {
-    let Some(backup) = inventory.restorable().next_back() else { return no_backup(inventory) };
-    Box::new(
-        Finding::failed(Code::WalMissingForBackup, Blame::Unknown, "the archive holds no WAL to recover with")
-            .of(&backup.id)
-            .expected("at least the segments between the begin and the end of a base backup")
-            .observed("no segment")
-            .hint("does the source archive its WAL to this place? See `wal.stale`"),
-    )
+fn no_wal(inventory: &Inventory) -> Finding {
+    let Some(backup) = inventory.restorable().next_back() else { return *no_backup(inventory) };
+    Finding::failed(Code::WalMissingForBackup, Blame::Unknown, "the archive holds no WAL to recover with")
+        .of(&backup.id)
+        .expected("at least the segments between the begin and the end of a base backup")
+        .observed("no segment")
+        .hint("does the source archive its WAL to this place? See `wal.stale`")
 }
 
 /// The finding for an archive from which nothing can be restored.

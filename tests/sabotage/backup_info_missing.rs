@@ -10,7 +10,9 @@ use crate::trial::Trial;
 fn no_backup(sabotage: impl Fn(&ArchiveCopy, &str)) {
     let backups = &Prepared::get().backups;
     let trial = Trial::of_prepared(|archive| {
-        backups.iter().for_each(|backup| sabotage(archive, &archive.backup_key(backup, "backup.info")));
+        for backup in backups {
+            sabotage(archive, &archive.backup_key(backup, "backup.info"));
+        }
     });
     for judged in [trial.check(), trial.drill()] {
         judged.fails(&[("backup.none", "")]);
