@@ -21,8 +21,7 @@ fn a_drill_of_a_source_that_is_down_is_inconclusive_and_tells_why() {
     let release = Release::install(&values(&[IN_TREE.cluster]));
 
     let down = Down::source();
-    release.start("drill", "blind");
-    let mut drilled = release.ended("drill", "blind");
+    let mut drilled = release.drill_blindly("blind");
     drop(down);
 
     let index = drilled.remove(0);

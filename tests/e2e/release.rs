@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::installation::secret;
 use crate::instructions::Instructions;
+use crate::json_pointer::set;
 use crate::source::IN_TREE;
 use crate::{kubectl, process};
 
@@ -76,29 +77,31 @@ impl Release {
     /// Runs a drill of all sources now: what became of each.
     #[track_caller]
     pub fn drill(&self, job: &str) -> Vec<Index> {
-        self.start_drill(job);
-        self.ended("drill", job)
-    }
-
-    /// Starts a drill now, which then has all that it waits for.
-    #[track_caller]
-    pub fn start_drill(&self, job: &str) {
-        self.start("drill", job);
+        start("drill", job, |_| ());
         archive_after_baselines(job, || false);
+        self.ended("drill", job)
     }
 
     /// Runs a check of all sources now: what became of each.
     #[track_caller]
     pub fn check(&self, job: &str) -> Vec<Index> {
-        self.start("check", job);
+        start("check", job, |_| ());
         self.ended("check", job)
     }
 
-    /// Starts a `CronJob` now.
+    /// Runs a drill of sources that archive nothing: what became of each.
     #[track_caller]
-    pub fn start(&self, command: &str, job: &str) {
-        let cron_job = format!("cronjob/{RELEASE}-{command}");
-        kubectl::run(&["create", "job", job, "--namespace", NAMESPACE, "--from", &cron_job]);
+    pub fn drill_blindly(&self, job: &str) -> Vec<Index> {
+        start("drill", job, |_| ());
+        self.ended("drill", job)
+    }
+
+    /// Starts a drill that [`crate::drill_pod::kill`] can reach: a container's first process cannot be killed from within.
+    #[track_caller]
+    #[allow(clippy::unused_self, reason = "a job is of a release")]
+    pub fn start_drill_sharing_processes(&self, job: &str) {
+        start("drill", job, |job| set(job, "/spec/template/spec/shareProcessNamespace", true.into()));
+        archive_after_baselines(job, || false);
     }
 
     /// Waits until the job ended: what became of each of its indexes whose pod is still there.
@@ -147,6 +150,17 @@ impl Index {
             log: kubectl::run(&["logs", "--namespace", NAMESPACE, name, "--container", container]),
         }
     }
+}
+
+/// Starts a `CronJob` now, with a change.
+#[track_caller]
+fn start(command: &str, job: &str, change: impl FnOnce(&mut Value)) {
+    let cron_job = format!("cronjob/{RELEASE}-{command}");
+    let how = ["--namespace", NAMESPACE, "--dry-run=client", "--output", "json"];
+    let made = kubectl::run(&[&["create", "job", job, "--from", &cron_job], &how[..]].concat());
+    let mut made: Value = serde_json::from_str(&made).expect("kubectl prints JSON");
+    change(&mut made);
+    kubectl::apply(&[made]);
 }
 
 /// Spares a drill the wait for the source's next segment.
