@@ -23,7 +23,7 @@ const ENDS: Duration = Duration::from_mins(10);
 pub struct Release(Instructions);
 
 impl Release {
-    /// Installed, tested and drilled once by README.md, and what the last of its commands printed.
+    /// Installed, tested and drilled once by README.md, and what its commands printed.
     #[track_caller]
     pub fn by_the_readme(values: &Value) -> (Self, String) {
         let release = Self::prepared();
