@@ -1,6 +1,9 @@
 //! What the pages say is what the program does: every code, weight, exit code and option, and the report's schema.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[path = "support/fenced.rs"]
+mod fenced;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -232,15 +235,13 @@ fn every_configuration_on_a_page_is_valid() {
 }
 
 #[test]
-fn the_least_values_of_the_chart_are_the_same_on_both_pages() {
-    let values = |page: &str| {
-        let text = read(page);
-        let blocks: Vec<String> = text.split("```yaml\n").skip(1).map(str::to_owned).collect();
-        let block = blocks.into_iter().find(|block| block.contains("existingSecret: walproof-postgres"));
-        let block = block.unwrap_or_else(|| panic!("{page} has values"));
-        block.split("```").next().unwrap_or_default().trim_start_matches("# values.yaml\n").to_owned()
-    };
-    assert_eq!(values("README.md"), values("docs/install.md"));
+fn the_chart_is_installed_in_the_same_way_on_both_pages() {
+    let pages = ["README.md", "docs/install.md"];
+    let [readme, page] = pages.map(|page| fenced::block(page, "yaml", "existingSecret: walproof-postgres"));
+    assert_eq!(readme.trim_start_matches("# values.yaml\n"), page);
+    let [readme, page] = pages.map(|page| fenced::block(page, "sh", "helm install walproof"));
+    let without_image: Vec<&str> = readme.lines().filter(|line| !line.starts_with("docker build ")).collect();
+    assert_eq!(without_image, page.lines().collect::<Vec<_>>());
 }
 
 #[test]

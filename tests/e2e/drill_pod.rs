@@ -195,19 +195,7 @@ impl Running {
     /// SIGKILL. The pod stays as a job's does.
     #[track_caller]
     pub fn kill(self) -> Killed {
-        let kill = r"for p in /proc/[0-9]*; do case $(readlink $p/exe) in */walproof) kill -9 ${p#/proc/};; esac; done";
-        kubectl::attempt(&[
-            "exec",
-            "--namespace",
-            NAMESPACE,
-            &self.pod.0,
-            "--container",
-            "drill",
-            "--",
-            "sh",
-            "-c",
-            kill,
-        ]);
+        kill(NAMESPACE, &self.pod.0);
         let exit_code = self.pod.exit_code();
         Killed { exit_code, _pod: self.pod }
     }
@@ -266,6 +254,12 @@ impl Drop for Pod {
             sandbox::clear();
         }
     }
+}
+
+/// SIGKILL to the drill of a pod whose containers share their processes.
+pub fn kill(namespace: &str, pod: &str) {
+    let kill = r"for p in /proc/[0-9]*; do case $(readlink $p/exe) in */walproof) kill -9 ${p#/proc/};; esac; done";
+    kubectl::attempt(&["exec", "--namespace", namespace, pod, "--container", "drill", "--", "sh", "-c", kill]);
 }
 
 /// Removes a pod with its finalizer.

@@ -6,8 +6,11 @@
 #![allow(clippy::print_stderr, reason = "a guard that cannot clean up can only say so")]
 
 mod drill_pod;
+#[path = "../support/fenced.rs"]
+mod fenced;
 mod forward;
 mod installation;
+mod instructions;
 #[path = "../support/json_pointer.rs"]
 mod json_pointer;
 mod judged;
@@ -25,6 +28,8 @@ mod audit_log;
 mod baseline_unread;
 mod busy_source;
 mod chart;
+mod chart_killed;
+mod chart_source_down;
 mod idle_source;
 mod killed;
 mod outside;

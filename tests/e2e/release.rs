@@ -1,92 +1,113 @@
-//! A release of the chart, as docs/install.md makes it with helm, in namespaces of its own.
+//! A release of the chart in namespaces of its own, as the pages say that it is made, and its jobs.
 
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::installation::{self, endpoints, secret};
+use crate::installation::secret;
+use crate::instructions::Instructions;
+use crate::json_pointer::set;
 use crate::source::IN_TREE;
 use crate::{kubectl, process};
 
 pub const NAMESPACE: &str = "walproof-chart";
 pub const SANDBOX: &str = "walproof-chart-sandbox";
-/// It holds the chart's own name, so it is the name of all that is made too.
-const RELEASE: &str = "walproof-chart";
+/// It holds the chart's own name, so it is the name of all that is made too; and that of its namespace, as on the pages.
+const RELEASE: &str = NAMESPACE;
 const HELM: Duration = Duration::from_mins(5);
 const ENDS: Duration = Duration::from_mins(10);
 
 /// A release that is uninstalled with this value, and its namespaces with it.
-pub struct Release {
-    name: &'static str,
-    values: tempfile::NamedTempFile,
-}
+pub struct Release(Instructions);
 
 impl Release {
-    /// Installed with `values` over the least that it needs.
+    /// Installed, tested and drilled once by README.md, and what its commands printed.
+    #[track_caller]
+    pub fn by_the_readme(values: &Value) -> (Self, String) {
+        let release = Self::prepared();
+        let printed = thread::scope(|scope| {
+            let user = scope.spawn(|| release.0.install_and_drill(values));
+            archive_after_baselines("first", || user.is_finished());
+            user.join().expect("README.md leads to a drill")
+        });
+        (release, printed)
+    }
+
+    /// Installed and no more.
     #[track_caller]
     pub fn install(values: &Value) -> Self {
-        remove();
-        let release = Self { name: RELEASE, values: tempfile::Builder::new().suffix(".json").tempfile().unwrap() };
-        kubectl::run(&["create", "namespace", NAMESPACE]);
-        kubectl::run(&["label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted"]);
-        let object = |kind: &str, name: &str, field: &str, content: Value| json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE}, field: content});
-        let key = |name| secret(installation::NAMESPACE, "walproof-s3-read", name);
-        let authority = secret(IN_TREE.namespace, &format!("{}-ca", IN_TREE.cluster), "ca.crt");
-        kubectl::apply(&[
-            object(
-                "Secret",
-                "walproof-postgres",
-                "stringData",
-                json!({"password": secret(installation::NAMESPACE, "walproof-postgres", "password")}),
-            ),
-            object(
-                "Secret",
-                "walproof-s3-read",
-                "stringData",
-                json!({"ACCESS_KEY_ID": key("ACCESS_KEY_ID"), "ACCESS_SECRET_KEY": key("ACCESS_SECRET_KEY")}),
-            ),
-            object(
-                "Secret",
-                "walproof-forgejo",
-                "stringData",
-                json!({"token": secret("forgejo", "walproof-forgejo", "token")}),
-            ),
-            object("ConfigMap", "source-ca", "data", json!({"ca.crt": authority})),
-        ]);
-        release.write(values);
-        release.helm("install");
+        let release = Self::prepared();
+        release.0.install(values);
         release
     }
 
-    /// `helm test`: whether configuration, identity, network and key lead to each archive.
     #[track_caller]
-    pub fn test(&self) {
-        helm(&["test", self.name, "--namespace", NAMESPACE, "--timeout", "2m"]);
+    fn prepared() -> Self {
+        remove();
+        let release = Self(Instructions::new());
+        release.0.prepare();
+        let token = secret("forgejo", "walproof-forgejo", "token");
+        kubectl::apply(&[json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "walproof-forgejo", "namespace": NAMESPACE},
+            "stringData": {"token": token},
+        })]);
+        release
     }
 
     /// `helm upgrade` to other values.
     #[track_caller]
     pub fn upgrade(&self, values: &Value) {
-        self.write(values);
-        self.helm("upgrade");
-    }
-
-    #[track_caller]
-    pub fn uninstall(&self) {
-        helm(&["uninstall", self.name, "--namespace", NAMESPACE, "--wait"]);
+        self.0.upgrade(values);
     }
 
     #[track_caller]
     pub fn rollback(&self) {
-        helm(&["rollback", self.name, "--namespace", NAMESPACE]);
+        self.0.rollback();
     }
 
-    /// Starts a `CronJob` now and waits until it ended: what became of each of its indexes.
     #[track_caller]
-    pub fn run(&self, command: &str, job: &str) -> Vec<Index> {
-        let cron_job = format!("cronjob/{}-{command}", self.name);
-        kubectl::run(&["create", "job", job, "--namespace", NAMESPACE, "--from", &cron_job]);
+    pub fn uninstall(&self) {
+        self.0.uninstall();
+    }
+
+    /// Runs a drill of all sources now: what became of each.
+    #[track_caller]
+    pub fn drill(&self, job: &str) -> Vec<Index> {
+        start("drill", job, |_| ());
+        archive_after_baselines(job, || false);
+        self.ended("drill", job)
+    }
+
+    /// Runs a check of all sources now: what became of each.
+    #[track_caller]
+    pub fn check(&self, job: &str) -> Vec<Index> {
+        start("check", job, |_| ());
+        self.ended("check", job)
+    }
+
+    /// Runs a drill of sources that archive nothing: what became of each.
+    #[track_caller]
+    pub fn drill_blindly(&self, job: &str) -> Vec<Index> {
+        start("drill", job, |_| ());
+        self.ended("drill", job)
+    }
+
+    /// Starts a drill that [`crate::drill_pod::kill`] can reach: a container's first process cannot be killed from within.
+    #[track_caller]
+    #[allow(clippy::unused_self, reason = "a job is of a release")]
+    pub fn start_drill_sharing_processes(&self, job: &str) {
+        start("drill", job, |job| set(job, "/spec/template/spec/shareProcessNamespace", true.into()));
+        archive_after_baselines(job, || false);
+    }
+
+    /// Waits until the job ended: what became of each of its indexes whose pod is still there.
+    #[track_caller]
+    #[allow(clippy::unused_self, reason = "a job is of a release")]
+    pub fn ended(&self, command: &str, job: &str) -> Vec<Index> {
         let job_now = || kubectl::get(&["job", job, "--namespace", NAMESPACE]);
         let ended = || {
             let conditions = job_now()["status"]["conditions"].as_array().cloned().unwrap_or_default();
@@ -100,17 +121,6 @@ impl Release {
         let mut indexes: Vec<Index> = pods().iter().map(|pod| Index::of(pod, command)).collect();
         indexes.sort_by_key(|index| index.number);
         indexes
-    }
-
-    fn write(&self, values: &Value) {
-        std::fs::write(self.values.path(), values.to_string()).unwrap();
-    }
-
-    #[track_caller]
-    fn helm(&self, command: &str) {
-        let chart = format!("{}/chart", env!("CARGO_MANIFEST_DIR"));
-        let values = self.values.path().to_str().unwrap();
-        helm(&[command, self.name, &chart, "--namespace", NAMESPACE, "--values", values]);
     }
 }
 
@@ -142,49 +152,29 @@ impl Index {
     }
 }
 
-/// The values of docs/install.md for this cluster, with `sources` by their names.
+/// Starts a `CronJob` now, with a change.
 #[track_caller]
-pub fn values(sources: &[&str]) -> Value {
-    let image = installation::image();
-    let (repository, tag) = image.rsplit_once(':').expect("an image with a tag");
-    let (caches, _) = endpoints("kube-system", "kube-dns");
-    let entry = |name: &&str| json!({"name": name, "namespace": IN_TREE.namespace, "backup": "newest"});
-    let needs = json!({
-        "baseline": {"existingSecret": "walproof-postgres"},
-        "store": {"existingSecret": "walproof-s3-read"},
-        "authority": {"existingConfigMap": "source-ca"},
-    });
-    json!({
-        "image": {"repository": repository, "tag": tag},
-        "config": {
-            "sources": sources.iter().map(entry).collect::<Vec<_>>(),
-            "sandbox": {"operator": {"namespace": SANDBOX}},
-            "publish": {
-                "pushgateway": {"url": "http://pushgateway.monitoring.svc:9091"},
-                "forgejo": {"url": "http://forgejo.forgejo.svc:3000", "repository": "ops/dr-evidence"},
-            },
-        },
-        "sources": sources.iter().map(|name| ((*name).to_owned(), needs.clone())).collect::<serde_json::Map<_, _>>(),
-        "publish": {"forgejo": {"existingSecret": "walproof-forgejo"}},
-        // Only by hand: a check in between would change what is counted.
-        "check": {"suspend": true},
-        "drill": {"parallelism": 2},
-        "networkPolicy": {
-            "dns": {"cidrs": caches.iter().map(|address| format!("{address}/32")).collect::<Vec<_>>()},
-            "store": {"namespace": "minio", "podLabels": {"app": "minio"}, "port": 9000},
-            "publish": [
-                {"namespace": "monitoring", "podLabels": {"app": "pushgateway"}, "port": 9091},
-                {"namespace": "forgejo", "podLabels": {"app": "forgejo"}, "port": 3000},
-            ],
-        },
-    })
+fn start(command: &str, job: &str, change: impl FnOnce(&mut Value)) {
+    let cron_job = format!("cronjob/{RELEASE}-{command}");
+    let how = ["--namespace", NAMESPACE, "--dry-run=client", "--output", "json"];
+    let made = kubectl::run(&[&["create", "job", job, "--from", &cron_job], &how[..]].concat());
+    let mut made: Value = serde_json::from_str(&made).expect("kubectl prints JSON");
+    change(&mut made);
+    kubectl::apply(&[made]);
 }
 
+/// Spares a drill the wait for the source's next segment.
 #[track_caller]
-fn helm(arguments: &[&str]) -> String {
-    let mut command = Command::new("helm");
-    command.args(arguments);
-    process::run_successfully(&mut command, HELM)
+fn archive_after_baselines(job: &str, is_over: impl Fn() -> bool) {
+    let pods = || kubectl::list(&["pods", "--namespace", NAMESPACE, "--selector", &format!("job-name={job}")]);
+    let drills = |pod: &Value| {
+        let state = &pod["status"]["containerStatuses"][0]["state"];
+        state["running"].is_object() || state["terminated"].is_object()
+    };
+    let all_drill = |pods: &[Value]| !pods.is_empty() && pods.iter().all(drills);
+    let begun = || (is_over() || all_drill(&pods())).then_some(());
+    kubectl::eventually(|| format!("the baselines of {job} are read: {:#?}", pods()), ENDS, begun);
+    IN_TREE.archive_a_segment();
 }
 
 /// What a former run left, too.

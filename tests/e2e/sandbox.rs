@@ -28,11 +28,17 @@ const NOBODYS: &str = "kube-root-ca.crt";
 /// Everything that a drill could have left, as `Kind/name`.
 #[track_caller]
 pub fn contents() -> Vec<String> {
+    contents_of(NAMESPACE)
+}
+
+/// The same of another sandbox's namespace.
+#[track_caller]
+pub fn contents_of(namespace: &str) -> Vec<String> {
     let mut kinds = KINDS.join(",");
     if has_plugin() {
         kinds.push_str(",objectstores.barmancloud.cnpg.io");
     }
-    let objects = kubectl::list(&[&kinds, "--namespace", NAMESPACE]);
+    let objects = kubectl::list(&[&kinds, "--namespace", namespace]);
     let named = objects.iter().map(|object| (text(&object["kind"]), text(&object["metadata"]["name"])));
     named.filter(|(_, name)| name != NOBODYS).map(|(kind, name)| format!("{kind}/{name}")).collect()
 }
@@ -40,11 +46,17 @@ pub fn contents() -> Vec<String> {
 /// Waits until the operator's recovery runs: its job's pod, or from CloudNativePG 1.31 on the instance's.
 #[track_caller]
 pub fn await_recovery() {
+    await_recovery_in(NAMESPACE);
+}
+
+/// The same in another sandbox's namespace.
+#[track_caller]
+pub fn await_recovery_in(namespace: &str) {
     kubectl::eventually(
-        || format!("a recovery runs; there are {:?}", contents()),
+        || format!("a recovery runs; there are {:?}", contents_of(namespace)),
         BEGINS,
         || {
-            let pods = kubectl::list(&["pods", "--namespace", NAMESPACE, "--selector", "cnpg.io/cluster"]);
+            let pods = kubectl::list(&["pods", "--namespace", namespace, "--selector", "cnpg.io/cluster"]);
             let is_running = |pod: &Value| {
                 let statuses =
                     ["containerStatuses", "initContainerStatuses"].map(|list| pod["status"][list].as_array());
