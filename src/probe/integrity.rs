@@ -211,7 +211,7 @@ impl Integrity {
         versions: &Collations,
     ) {
         let (mut tables, mut indexes) = (Omitted::default(), Omitted::default());
-        let mut damaged = BTreeSet::new();
+        let mut unsound = BTreeSet::new();
         let mut sound = Vec::new();
         for relation in relations {
             let (damages, omitted) = match &relation.kind {
@@ -227,7 +227,7 @@ impl Integrity {
                 }
             };
             // Reading a damaged table again for each of its indexes would only repeat the damage.
-            let with_table = !damaged.contains(&relation.table);
+            let with_table = !unsound.contains(&relation.table);
             let examined = match relation.kind {
                 Kind::Table => amcheck.table(relation).await,
                 _ => amcheck.index(relation, with_table).await,
@@ -243,7 +243,7 @@ impl Integrity {
                     }
                 }
                 Examined::Damaged(message) if relation.kind == Kind::Table => {
-                    damaged.insert(relation.table);
+                    unsound.insert(relation.table);
                     damages.add(tables::damaged(database, &relation.name, message));
                 }
                 Examined::Damaged(message) => {
