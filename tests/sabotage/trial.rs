@@ -54,7 +54,8 @@ impl Trial {
     }
 
     fn new(s3: S3, walproof: Walproof, archive: Option<ArchiveCopy>) -> Self {
-        let walproof = walproof.set("/limits/archiveWait", json!("2s"));
+        // By default the choice rotates from day to day.
+        let walproof = walproof.set("/sources/0/backup", json!("newest")).set("/limits/archiveWait", json!("2s"));
         Self { root: s3.root().to_owned(), s3, walproof, _archive: archive }
     }
 
