@@ -47,7 +47,11 @@ pub fn prepare(sandbox: &Sandbox, info: &BackupInfo) -> io::Result<()> {
         std::fs::write(&path, content)?;
         sandbox.own(&path)
     };
-    // Absent where it was a symbolic link to a volume of its own.
+    // Whatever a base backup brought there: all WAL comes through the spool, which looks at it.
+    match std::fs::remove_dir_all(data.join("pg_wal")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     for directory in [data.join("pg_wal"), data.join("pg_wal/archive_status"), data.join("pg_tblspc")] {
         std::fs::create_dir_all(&directory)?;
         sandbox.own(&directory)?;
