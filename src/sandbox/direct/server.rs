@@ -158,3 +158,20 @@ impl Server {
         self.child.take().is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wal_that_a_base_backup_brought_is_not_replayed() {
+        let directory = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox { root: directory.path().to_owned(), owner: None, lock: None, server: None };
+        let wal = sandbox.data().join("pg_wal");
+        std::fs::create_dir_all(&wal).unwrap();
+        std::fs::write(wal.join("000000010000000000000003"), "WAL").unwrap();
+        prepare(&sandbox, &BackupInfo::parse("20261121T120000", "status=DONE\n").unwrap()).unwrap();
+        let left: Vec<_> = std::fs::read_dir(&wal).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["archive_status"]);
+    }
+}
