@@ -177,11 +177,11 @@ sources:
 ";
     let expected = "\
 5 mistakes
-walproof.yaml:6:34: `sql` is empty
-walproof.yaml:6:63: `withinPercent` must be from 0 to 100
+walproof.yaml:6:36: `sql` is empty
+walproof.yaml:6:65: `withinPercent` must be from 0 to 100
 walproof.yaml:7:12: two queries are called `q`
 walproof.yaml:7:25: `database`: `shop` is not among `databases`
-walproof.yaml:7:62: `maxAge` must be longer than zero";
+walproof.yaml:7:63: `maxAge` must be longer than zero";
     assert_eq!(mistakes(text, Secrets::LeaveUnread), expected);
 }
 
@@ -273,7 +273,7 @@ limits: {drill: 4h, drill: 5h}
     let expected = "\
 14 mistakes
 walproof.yaml:2:3: unknown key `nome`, expected one of `name`, `namespace`, `archive`, `connection`, `databases`, \
-`freshness`, `objectives`, `target`, `backup`
+`queries`, `freshness`, `objectives`, `target`, `backup`
 walproof.yaml:3:14: expected a single value
 walproof.yaml:4:18: unknown key `urll`, expected one of `url`, `serverName`, `endpoint`, `region`, `caFile`, `credentials`
 walproof.yaml:4:83: unknown choice `ambiant`, expected one of `files`, `environment`, `ambient`
