@@ -13,4 +13,5 @@ pub mod store;
 pub mod timeline;
 pub mod wal;
 pub mod wal_listing;
+pub mod wal_records;
 pub mod write_probe;

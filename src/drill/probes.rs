@@ -11,8 +11,9 @@ use crate::finding::{Blame, Code, Finding, Outcome};
 use crate::plan::Databases;
 use crate::probe::identity::{self, SystemIdentifiers};
 use crate::probe::recovery::Recovery;
-use crate::probe::{after_target, certificate, isolation, objects, recovery, version};
+use crate::probe::{after_target, certificate, isolation, not_asked, objects, recovery, version};
 use crate::sandbox::Sandbox;
+use crate::source::transactions;
 use crate::target::Stop;
 
 /// All probes; none stops the next. Those that write come last.
@@ -111,6 +112,12 @@ async fn beside_baseline(
     }
     evidence.add(version::probe(client, &baseline.server).await);
     evidence.add(objects::probe(client, baseline, is_at_baseline).await);
+    // With the LSN reached every commit before it was replayed.
+    let uncommitted = if choice.short_of_baseline {
+        transactions::uncommitted(client, baseline.second_snapshot.xmax.min(recovery.next_xid)).await
+    } else {
+        Ok(Vec::new())
+    };
     let missing = match recovery.next_xid_unknown.as_ref().filter(|_| choice.short_of_baseline) {
         // With the LSN reached nothing can be missing; here only the copy's first own transaction can tell.
         Some(reason) => {
@@ -119,7 +126,14 @@ async fn beside_baseline(
                 .observed(reason)
                 .hint("pg_walinspect (PostgreSQL 15 on, package postgresql-contrib) tells; or use the direct sandbox")
         }
-        None => certificate::missing(baseline, recovery.next_xid, recovery.stop.switch, archiving_failing),
+        None => match uncommitted {
+            Ok(uncommitted) => {
+                let commit_missing = certificate::commit_missing(baseline, &uncommitted);
+                let Recovery { next_xid, stop, .. } = recovery;
+                certificate::missing(baseline, *next_xid, commit_missing, stop.switch, archiving_failing)
+            }
+            Err(error) => not_asked(Code::RecoveryTransactionsMissing, &error),
+        },
     };
     let nothing_missing = missing.outcome == Outcome::Passed;
     evidence.add(missing);

@@ -126,14 +126,27 @@ pub fn describe(certificates: &[(String, Certificate)]) -> Finding {
     }
 }
 
-/// Nothing missing: every transaction that the baseline saw finished lies below the copy's own first one.
-pub fn missing(baseline: &Baseline, next_xid: u64, switch: Lsn, archiving_failing: Option<&str>) -> Finding {
-    let missing = baseline
-        .databases
-        .iter()
-        .filter_map(|database| Some((database.name.as_str(), database.snapshot.all_finished_below(next_xid)?)))
-        .max_by_key(|&(_, xid)| xid);
-    let Some((_, largest)) = missing else {
+/// The newest of the copy's `uncommitted` transactions that the source had committed before the snapshots: its commit
+/// lies behind the archive's end. Both lists are as [`transactions::uncommitted`] makes them.
+///
+/// [`transactions::uncommitted`]: crate::source::transactions::uncommitted
+pub fn commit_missing(baseline: &Baseline, uncommitted: &[u64]) -> Option<u64> {
+    let is_finished = |xid| baseline.databases.iter().any(|database| database.snapshot.is_finished(xid));
+    let is_missing = |xid: &u64| baseline.uncommitted.binary_search(xid).is_err() && is_finished(*xid);
+    uncommitted.iter().copied().filter(is_missing).max()
+}
+
+/// Nothing missing: every transaction that the baseline saw finished lies below the copy's own first one, and
+/// `commit_missing` found none.
+pub fn missing(
+    baseline: &Baseline,
+    next_xid: u64,
+    commit_missing: Option<u64>,
+    switch: Lsn,
+    archiving_failing: Option<&str>,
+) -> Finding {
+    let unknown = baseline.databases.iter().filter_map(|database| database.snapshot.all_finished_below(next_xid)).max();
+    let Some(largest) = unknown.max(commit_missing) else {
         return Finding::passed(
             Code::RecoveryTransactionsMissing,
             format!("every transaction that the baseline saw is below {next_xid}, the copy's own first"),
@@ -162,12 +175,34 @@ pub fn missing(baseline: &Baseline, next_xid: u64, switch: Lsn, archiving_failin
     };
     finding
         .expected(format!("transactions up to {largest}"))
-        .observed(format!("the copy ends before transaction {next_xid}, at LSN {switch}"))
+        .observed(match unknown {
+            Some(_) => format!("the copy ends before transaction {next_xid}, at LSN {switch}"),
+            None => format!("the copy ends at LSN {switch}, before the commit of transaction {largest}"),
+        })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_commit_behind_the_archives_end_is_told_from_what_the_source_did_not_commit_either() {
+        let document = r#"{"schema_version": 2, "source": "s", "captured_at": "2026-01-02T03:04:05Z", "duration_ms": 1,
+            "walproof_version": "0.1.0", "lsn": "0/3000028", "second_snapshot": "731:731:", "uncommitted": [728],
+            "server": {"system_identifier": "7500000000000000000", "version_number": 150020, "version": "15.20",
+            "timeline": 1, "segment_size": 16777216, "in_recovery": false, "superuser": "postgres",
+            "archive_mode": "on", "archive_timeout_seconds": 300, "data_checksums": true},
+            "exact": true, "attempts": 1, "databases": [{"name": "d", "oid": 5, "snapshot": "730:731:730",
+            "lsn": "0/3000028", "tables": []}], "not_read": [], "notes": []}"#;
+        let baseline: Baseline = serde_json::from_str(document).unwrap();
+        assert_eq!(commit_missing(&baseline, &[728]), None, "the source did not commit it either");
+        assert_eq!(commit_missing(&baseline, &[730]), None, "it was not finished");
+        assert_eq!(commit_missing(&baseline, &[728, 729, 730]), Some(729));
+
+        let judged = |commit_missing| missing(&baseline, 731, commit_missing, Lsn(0x300_0000), None);
+        assert_eq!(judged(Some(729)).blame, Some(Blame::Source));
+        assert_eq!(judged(None).blame, None);
+    }
 
     #[test]
     fn rows_are_told_apart_across_the_wrap_of_32_bits() {

@@ -36,6 +36,9 @@ pub struct Baseline {
     pub lsn: Lsn,
     /// Taken after every LSN. Whatever committed before `lsn` is below its xmax.
     pub second_snapshot: Snapshot,
+    /// The recent transactions below the second snapshot's end that the source had not committed.
+    #[serde(default)]
+    pub uncommitted: Vec<u64>,
     /// Nothing committed between any database's snapshot and `lsn`: the copy must be equal.
     pub exact: bool,
     /// How often snapshots were taken until they were exact.

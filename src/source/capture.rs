@@ -18,6 +18,7 @@ use super::role;
 use super::sequences::{self, Sequence};
 use super::server::{self, Identity, not_captured};
 use super::tables;
+use super::transactions;
 use crate::finding::{Blame, Code, Finding};
 use crate::plan::{Connection, DatabaseSelection, Databases, Plan};
 use crate::postgres::{self, ConnectError, Session, reason, rows};
@@ -148,6 +149,9 @@ async fn capture_within(plan: &Plan, connection: &Connection) -> Result<Baseline
         server: facts,
         archiver: archiver::observe(&observer).await.ok(),
         lsn: taken.lsn,
+        uncommitted: transactions::uncommitted(&observer, taken.second.xmax)
+            .await
+            .map_err(|error| not_captured("ask which transactions were committed", &error))?,
         second_snapshot: taken.second,
         exact: taken.exact,
         attempts: effort.attempts,

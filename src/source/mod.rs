@@ -22,3 +22,4 @@ mod server;
 pub mod shrinkage;
 pub mod snapshot;
 mod tables;
+pub mod transactions;

@@ -7,6 +7,7 @@ mod support;
 mod altered_behind_the_baseline;
 mod clock_five_minutes_off;
 mod columns_by_the_thousand;
+mod commit_behind_the_archives_end;
 mod compressed_tar_parts;
 mod database_without_connections;
 mod ddl_after_the_baseline;

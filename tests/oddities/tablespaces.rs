@@ -1,18 +1,20 @@
 //! Tablespaces: tars and directories of their own in the sandbox. The paths of production's must never be used, not even
-//! where they exist.
+//! where they exist: a tablespace that was made after the base backup cannot be restored here, whatever the target.
+//! Caught by `spool::serve_segment` and, where the baseline tells, by `drill::restore::direct`.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::Postgres;
 use crate::support::archive::files;
 use crate::support::prepared::SERVER;
 use crate::support::process::postgres_user;
-use crate::{Source, assert_inconclusive, assert_nothing_differs, finding};
+use crate::{Source, assert_inconclusive, assert_nothing_differs, drill, finding};
 
 fn directory() -> TempDir {
     let directory = tempfile::Builder::new().prefix("wp-space-").tempdir().unwrap();
@@ -55,6 +57,10 @@ fn tables_in_tablespaces_come_back_and_production_directories_stay_as_they_are()
     let late = source.baseline_now("late.json");
     source.write();
     source.postgres.sql("postgres", "INSERT INTO late_table SELECT generate_series(1, 1000)");
+    let after = source
+        .postgres
+        .sql("postgres", "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')");
+    source.write();
     source.postgres.archive_wal();
     source.postgres.sql("postgres", "CHECKPOINT");
     let before = spaces.each_ref().map(state);
@@ -66,5 +72,17 @@ fn tables_in_tablespaces_come_back_and_production_directories_stay_as_they_are()
     assert_inconclusive(&outcome);
     let unusable = finding(&outcome, "sandbox.unusable", "failed");
     assert!(unusable["summary"].as_str().unwrap().contains("tablespace late is newer"), "{outcome}");
-    assert_eq!(spaces.each_ref().map(state), before);
+
+    // Of this one the baseline knows nothing.
+    for target in [json!({"latest": {}}), json!({"time": after.as_str()})] {
+        let outcome = drill(&source.walproof().baseline(&document).set("/sources/0/target", target));
+        assert_eq!(spaces.each_ref().map(state), before);
+        assert_inconclusive(&outcome);
+        let unusable = finding(&outcome, "sandbox.unusable", "failed");
+        assert_eq!(unusable["blame"], "environment", "{outcome}");
+        assert!(
+            unusable["summary"].as_str().unwrap().contains("creates a tablespace at its original path"),
+            "{outcome}"
+        );
+    }
 }

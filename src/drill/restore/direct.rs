@@ -1,9 +1,12 @@
 //! The restore in the direct sandbox: download, replay, and the wait until the server has recovered.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Recovered, Task, begun};
+use crate::archive::backup_info::BackupInfo;
+use crate::archive::wal::Lsn;
 use crate::drill::evidence::{Evidence, milliseconds};
 use crate::drill::progress::Step;
 use crate::drill::prove::End;
@@ -14,6 +17,7 @@ use crate::sandbox::direct::server::{Arrival, Server, prepare};
 use crate::sandbox::direct::settings::{ControlFile, settings};
 use crate::sandbox::direct::spool::{self, Spool};
 use crate::sandbox::direct::{Sandbox, base_backup, binaries, diagnose, unusable};
+use crate::target::{Choice, Stop};
 
 pub(super) async fn restore(
     task: &Task<'_>,
@@ -29,7 +33,8 @@ pub(super) async fn restore(
     let superuser = baseline.map_or("postgres", |baseline| baseline.server.superuser.as_str()).to_owned();
     evidence.superuser.clone_from(&superuser);
 
-    // Replay of its creation would make it at production's own path, on whatever machine this is.
+    // Replay of its creation would make it at production's own path, on whatever machine this is. The spool refuses every
+    // such record; this one is known before anything is downloaded.
     let known = |oid: u32| info.tablespaces.iter().any(|tablespace| tablespace.oid == oid);
     let newer = baseline.and_then(|baseline| baseline.server.tablespaces.iter().find(|space| !known(space.oid)));
     if let Some(tablespace) = newer {
@@ -59,11 +64,13 @@ pub(super) async fn restore(
     let began = Instant::now();
     progress.enter(Step::Download);
     let ahead = spool::way(inventory, &choice.history, first, choice.last_segment.number);
+    let replayed = replayed(info, choice);
     let bytes = plan.spool;
-    let spool = Spool::start(store.clone(), Arc::clone(inventory), ahead, bytes, sandbox, Arc::clone(progress))
-        .map_err(|error| {
-            End::because(unusable(format!("the socket for restore_command could not be made: {error}")))
-        })?;
+    let spool =
+        Spool::start(store.clone(), Arc::clone(inventory), ahead, replayed, bytes, sandbox, Arc::clone(progress))
+            .map_err(|error| {
+                End::because(unusable(format!("the socket for restore_command could not be made: {error}")))
+            })?;
     evidence.extend(base_backup::restore(store, backup, info, sandbox, progress).await?);
     evidence.phase("download", began);
     if let Some(restore) = &mut evidence.restore {
@@ -111,4 +118,15 @@ pub(super) async fn restore(
                 .hint(format!("is `{superuser}` a superuser of the source?")),
         )),
     }
+}
+
+/// The LSNs of the records that are replayed, as far as they are known before.
+fn replayed(info: &BackupInfo, choice: &Choice) -> Range<Lsn> {
+    // Replay begins where the data's own backup_label says, which the download compares with this one.
+    let from = info.labels_agree().ok().and(info.begin_lsn).unwrap_or(Lsn(0));
+    let to = match choice.stop {
+        Stop::BeforeLsn(lsn) => lsn,
+        Stop::EndOfArchive | Stop::Time(_) | Stop::Xid(_) | Stop::RestorePoint(_) => Lsn(u64::MAX),
+    };
+    from..to
 }

@@ -14,14 +14,7 @@ use crate::target::Choice;
 const LOG_LINES: usize = 3;
 
 /// A line of the log and what it means: text, blame, summary, hint. The first that occurs decides.
-const KNOWN: [(&str, Blame, &str, &str); 18] = [
-    // The path of a tablespace that was made after the base backup; it exists in production only.
-    (
-        "Create this directory for the tablespace",
-        Blame::Environment,
-        "the WAL makes a tablespace at a path that does not exist here",
-        "choose a base backup that is newer than the tablespace",
-    ),
+const KNOWN: [(&str, Blame, &str, &str); 17] = [
     (
         "No space left on device",
         Blame::Environment,
@@ -173,6 +166,14 @@ pub fn not_served(name: &str, error: &FetchError) -> Finding {
         )
         .observed(reason)
         .hint("look at the file system of `sandbox.direct.directory`"),
+        FetchError::CreatesTablespace(_) => Finding::failed(
+            Code::SandboxUnusable,
+            Blame::Environment,
+            format!("the WAL of segment {name} creates a tablespace at its original path: the copy would write there"),
+        )
+        .expected("a base backup that is newer than every tablespace")
+        .observed(error.to_string())
+        .hint("choose a newer base backup with `backup`; make one if there is none"),
     }
     .of(name)
 }
@@ -220,6 +221,7 @@ mod tests {
         let blame = |error| not_served("000000010000000000000009", &error).blame;
         assert_eq!(blame(FetchError::Damaged("cut".into())), Some(Blame::Backups));
         assert_eq!(blame(FetchError::Disk("full".into())), Some(Blame::Environment));
+        assert_eq!(blame(FetchError::CreatesTablespace(Lsn(0x0900_0028))), Some(Blame::Environment));
         for (kind, expected) in [
             (StoreErrorKind::Unreachable, Some(Blame::Environment)),
             (StoreErrorKind::Denied, Some(Blame::Environment)),

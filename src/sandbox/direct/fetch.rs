@@ -9,8 +9,10 @@ use super::Owner;
 use crate::archive::compression::{self, Compression};
 use crate::archive::reader::{ObjectReader, store_error};
 use crate::archive::store::{Store, StoreError};
-use crate::archive::wal::{Segment, SegmentSize, verify_first_page};
+use crate::archive::wal::{Lsn, Segment, SegmentSize, verify_first_page};
+use crate::archive::wal_records::{Walked, Walker};
 
+/// A multiple of what [`Walker::walk`] wants.
 const BUFFER: usize = 128 << 10;
 /// A segment's object has at most a few ranges; two at once hide the latency between them.
 const RANGES_AT_ONCE: usize = 2;
@@ -25,6 +27,9 @@ pub enum FetchError {
     Damaged(String),
     #[error("{0}")]
     Disk(String),
+    /// It is sound, and the record at this LSN would have the copy make a tablespace outside of the sandbox.
+    #[error("the record at {0} creates a tablespace at the path that it had on the source")]
+    CreatesTablespace(Lsn),
 }
 
 /// What to fetch and where to.
@@ -38,14 +43,14 @@ pub struct Fetch {
     pub segment: Option<(Segment, SegmentSize, Option<u64>)>,
 }
 
-/// Fetches; the destination exists only when the whole of it is sound.
-pub async fn fetch(store: &Store, what: Fetch) -> Result<(), FetchError> {
+/// Fetches; the destination exists only when the whole of it is sound. Returns what a walk over a segment's records found.
+pub async fn fetch(store: &Store, what: Fetch) -> Result<Walked, FetchError> {
     let reader = ObjectReader::start(store.clone(), what.key.clone(), RANGES_AT_ONCE);
     let work = move || {
         let temporary = what.destination.with_extension("tmp");
         let written = write(reader, &what, &temporary);
         match written {
-            Ok(()) => std::fs::rename(&temporary, &what.destination).map_err(|error| disk(&error)),
+            Ok(walked) => std::fs::rename(&temporary, &what.destination).map(|()| walked).map_err(|error| disk(&error)),
             Err(error) => {
                 let _ = std::fs::remove_file(&temporary);
                 Err(error)
@@ -72,13 +77,17 @@ pub async fn read_whole(
     }
 }
 
-fn write(reader: ObjectReader, what: &Fetch, temporary: &Path) -> Result<(), FetchError> {
+fn write(reader: ObjectReader, what: &Fetch, temporary: &Path) -> Result<Walked, FetchError> {
     let mut file = File::create(temporary).map_err(|error| disk(&error))?;
     file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(|error| disk(&error))?;
     if let Some(owner) = what.owner {
         fchown(&file, Some(owner.uid), Some(owner.gid)).map_err(|error| disk(&error))?;
     }
+    let mut walker = what.segment.map(|(segment, size, _)| Walker::new(segment.start(size)));
     let written = decode(reader, what.compression, what.segment, |content| {
+        if let Some(walker) = &mut walker {
+            walker.walk(content);
+        }
         // The unused rest of a segment that was switched early is zeros: a hole reads the same and costs nothing.
         if content.iter().all(|&byte| byte == 0) {
             file.seek(SeekFrom::Current(i64::try_from(content.len()).expect("a buffer's length fits"))).map(|_| ())
@@ -86,7 +95,8 @@ fn write(reader: ObjectReader, what: &Fetch, temporary: &Path) -> Result<(), Fet
             file.write_all(content)
         }
     })?;
-    file.set_len(written).map_err(|error| disk(&error))
+    file.set_len(written).map_err(|error| disk(&error))?;
+    Ok(walker.map(Walker::finish).unwrap_or_default())
 }
 
 /// Gives the decompressed content piece by piece to `take`, and returns its length. A segment's is verified.

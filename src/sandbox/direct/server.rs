@@ -47,7 +47,11 @@ pub fn prepare(sandbox: &Sandbox, info: &BackupInfo) -> io::Result<()> {
         std::fs::write(&path, content)?;
         sandbox.own(&path)
     };
-    // Absent where it was a symbolic link to a volume of its own.
+    // Whatever a base backup brought there: all WAL comes through the spool, which looks at it.
+    match std::fs::remove_dir_all(data.join("pg_wal")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     for directory in [data.join("pg_wal"), data.join("pg_wal/archive_status"), data.join("pg_tblspc")] {
         std::fs::create_dir_all(&directory)?;
         sandbox.own(&directory)?;
@@ -152,5 +156,22 @@ impl Server {
     /// Lets the server outlive this program. False when there is none to do so.
     pub fn leave_running(mut self) -> bool {
         self.child.take().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wal_that_a_base_backup_brought_is_not_replayed() {
+        let directory = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox { root: directory.path().to_owned(), owner: None, lock: None, server: None };
+        let wal = sandbox.data().join("pg_wal");
+        std::fs::create_dir_all(&wal).unwrap();
+        std::fs::write(wal.join("000000010000000000000003"), "WAL").unwrap();
+        prepare(&sandbox, &BackupInfo::parse("20261121T120000", "status=DONE\n").unwrap()).unwrap();
+        let left: Vec<_> = std::fs::read_dir(&wal).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["archive_status"]);
     }
 }

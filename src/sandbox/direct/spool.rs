@@ -1,8 +1,10 @@
 //! The spool: segments are fetched and decompressed ahead of replay, in parallel and bounded, and renamed to where
-//! PostgreSQL asks for them. One process answers every `restore_command`.
+//! PostgreSQL asks for them. One process answers every `restore_command`. A segment whose replay would write outside of
+//! the sandbox is not served.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -18,7 +20,8 @@ use crate::archive::inventory::Inventory;
 use crate::archive::layout;
 use crate::archive::store::Store;
 use crate::archive::timeline::History;
-use crate::archive::wal::{Segment, Timeline};
+use crate::archive::wal::{Lsn, Segment, Timeline};
+use crate::archive::wal_records::{Cut, Walked};
 use crate::drill::progress::Progress;
 
 /// Segments fetched at once. Each may hold four ranges of 4 MiB, and memory stays below 150 MB.
@@ -48,6 +51,8 @@ struct State {
     directory: PathBuf,
     data: PathBuf,
     owner: Option<Owner>,
+    /// The LSNs of the records that are replayed.
+    replayed: Range<Lsn>,
     progress: Arc<Progress>,
     ledger: Mutex<Ledger>,
     changed: Notify,
@@ -62,22 +67,26 @@ struct Ledger {
     /// The first of `ahead` that no task has taken up.
     next: usize,
     slots: BTreeMap<Segment, Slot>,
+    /// By number, of the segments that were served: the header of their last record, where it goes on in the next one.
+    cuts: BTreeMap<u64, Cut>,
     served: Served,
 }
 
 enum Slot {
     Coming,
-    Ready,
+    Ready(Walked),
     Failed(FetchError),
 }
 
 impl Spool {
     /// Listens on the sandbox's socket and begins to fetch the segments `ahead`, which replay will ask for in this
-    /// order. At most `bytes` of them wait in the spool.
+    /// order. At most `bytes` of them wait in the spool. `replayed` are the LSNs of the records that will be replayed: what
+    /// the others would do is of no account.
     pub fn start(
         store: Store,
         inventory: Arc<Inventory>,
         ahead: Vec<Segment>,
+        replayed: Range<Lsn>,
         bytes: u64,
         sandbox: &Sandbox,
         progress: Arc<Progress>,
@@ -92,6 +101,7 @@ impl Spool {
             directory: sandbox.spool(),
             data: sandbox.data(),
             owner: sandbox.owner(),
+            replayed,
             progress,
             ledger: Mutex::new(Ledger { ahead, ..Ledger::default() }),
             changed: Notify::new(),
@@ -182,14 +192,14 @@ impl State {
             result = self.fetch_segment(segment).await;
         }
         let slot = match result {
-            Ok(()) => Slot::Ready,
+            Ok(walked) => Slot::Ready(walked),
             Err(error) => Slot::Failed(error),
         };
         self.ledger().slots.insert(segment, slot);
         self.changed.notify_waiters();
     }
 
-    async fn fetch_segment(&self, segment: Segment) -> Result<(), FetchError> {
+    async fn fetch_segment(&self, segment: Segment) -> Result<Walked, FetchError> {
         let size = self.inventory.wal.segment_size;
         let Some(compression) = self.inventory.wal.compression_of(segment) else {
             return Err(FetchError::Damaged("it is not in the listing".to_owned()));
@@ -230,7 +240,7 @@ impl State {
                     segment: None,
                 };
                 match fetch(&self.store, what).await {
-                    Ok(()) => SERVED,
+                    Ok(_) => SERVED,
                     Err(error) => self.fail(name, error),
                 }
             }
@@ -246,7 +256,13 @@ impl State {
             {
                 let mut ledger = self.ledger();
                 match ledger.slots.get(&segment) {
-                    Some(Slot::Ready) => {
+                    Some(Slot::Ready(walked)) => {
+                        let before = segment.number.checked_sub(1).and_then(|number| ledger.cuts.get(&number));
+                        if let Some(lsn) = walked.creation_within(before, &self.replayed) {
+                            drop(ledger);
+                            return self.fail(name, FetchError::CreatesTablespace(lsn));
+                        }
+                        let cut = walked.cut.clone();
                         if let Err(error) = std::fs::rename(&source, destination) {
                             drop(ledger);
                             let error = FetchError::Disk(format!("the segment could not be moved: {error}"));
@@ -254,6 +270,10 @@ impl State {
                         }
                         // Asked for again, it is fetched again: what was moved belongs to PostgreSQL.
                         ledger.slots.remove(&segment);
+                        match cut {
+                            Some(cut) => ledger.cuts.insert(segment.number, cut),
+                            None => ledger.cuts.remove(&segment.number),
+                        };
                         ledger.served.segments += 1;
                         ledger.served.first.get_or_insert(segment);
                         ledger.served.last = ledger.served.last.max(Some(segment));
