@@ -49,7 +49,8 @@ fn query(written: &config::Query, databases: &Databases, mistakes: &mut Mistakes
     {
         mistakes.add(written.database.place, format!("`database`: `{database}` is not among `databases`"));
     }
-    let sql = written.sql.value.trim().trim_end_matches(';').to_owned();
+    let sql =
+        written.sql.value.trim().trim_end_matches(|letter: char| letter == ';' || letter.is_whitespace()).to_owned();
     Query { name: written.name.value.clone(), database, sql, expectation: expectation(&written.expect, mistakes) }
 }
 

@@ -173,12 +173,10 @@ pub fn missing(
         )
         .hint("the archive's WAL is not the source's: which server wrote it?"),
     };
-    finding
-        .expected(format!("transactions up to {largest}"))
-        .observed(match unknown {
-            Some(_) => format!("the copy ends before transaction {next_xid}, at LSN {switch}"),
-            None => format!("the copy ends at LSN {switch}, before the commit of transaction {largest}"),
-        })
+    finding.expected(format!("transactions up to {largest}")).observed(match unknown {
+        Some(_) => format!("the copy ends before transaction {next_xid}, at LSN {switch}"),
+        None => format!("the copy ends at LSN {switch}, before the commit of transaction {largest}"),
+    })
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ const QUESTION: &str =
 const SCHEDULERS: [&str; 8] =
     ["bgw_replstatus", "pg_cron", "pg_failover_slots", "pg_partman_bgw", "pg_squeeze", "pglogical", "pg_net", "spock"];
 
-/// How the processes of such libraries, of TimescaleDB's and Citus's jobs, and of subscriptions begin in `backend_type`,
+/// How the processes of such libraries, of `TimescaleDB`'s and Citus's jobs, and of subscriptions begin in `backend_type`,
 /// in lower case.
 const JOBS: [&str; 12] = [
     "bgw_replstatus",
@@ -36,7 +36,7 @@ const JOBS: [&str; 12] = [
     "timescaledb background worker scheduler",
 ];
 
-/// Processes of PostgreSQL's own (13 to 18), and of extensions that only look at the server itself. TimescaleDB's
+/// Processes of PostgreSQL's own (13 to 18), and of extensions that only look at the server itself. `TimescaleDB`'s
 /// launcher starts nothing while it may have no workers.
 const HARMLESS: [&str; 21] = [
     "archiver",

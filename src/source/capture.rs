@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 
 use super::access::{self, Access};
 use super::archiver;
-use super::baseline::{Baseline, DatabaseBaseline, NotRead, SCHEMA_VERSION, SequenceBaseline};
+use super::baseline::{Baseline, DatabaseBaseline, NotRead, SCHEMA_VERSION};
 use super::content;
 use super::count::{Counted, Reading};
 use super::holder::{self, Taken};
@@ -76,9 +76,8 @@ struct Round {
 }
 
 /// What a database shows of the present only, whatever the snapshot.
-#[derive(Default)]
 struct Unsnapshotted {
-    sequences: Vec<SequenceBaseline>,
+    sequences: Vec<Sequence>,
     access: Access,
 }
 
@@ -115,6 +114,7 @@ async fn capture_within(plan: &Plan, connection: &Connection) -> Result<Baseline
     let held = taken.held.iter().zip(unsnapshotted).zip(counted);
     for (database, ((held, unsnapshotted), mut counted)) in databases.iter().zip(held) {
         not_read.append(&mut counted.not_read);
+        notes.extend(counted.sequences_not_read);
         if !knows_powers {
             powers.extend(role::power_in(&database.client, &database.name).await.ok().flatten());
             powers.extend(counted.power);
@@ -223,15 +223,11 @@ async fn capture_round(
         notes.clear();
         let since =
             sequences::moment(observer).await.map_err(|error| not_captured("ask which transactions run", &error))?;
-        let mut before = Vec::new();
+        let mut unsnapshotted = Vec::new();
         for database in databases {
-            before.push(read_unsnapshotted(database, &mut notes).await);
+            unsnapshotted.push(read_unsnapshotted(database, &mut notes).await);
         }
         let taken = holder::take(&holders, observer, identity).await?;
-        let mut unsnapshotted = Vec::new();
-        for (database, (sequences, access)) in databases.iter().zip(before) {
-            unsnapshotted.push(Unsnapshotted { sequences: read_again(database, &sequences, &mut notes).await, access });
-        }
         let until =
             sequences::moment(observer).await.map_err(|error| not_captured("ask which transactions run", &error))?;
         effort.attempts += 1;
@@ -281,7 +277,7 @@ async fn capture_round(
 }
 
 /// Sequences and access before the snapshot. What cannot be read is a note.
-async fn read_unsnapshotted(database: &Database, notes: &mut Vec<Finding>) -> (Vec<Sequence>, Access) {
+async fn read_unsnapshotted(database: &Database, notes: &mut Vec<Finding>) -> Unsnapshotted {
     let Database { name, client, .. } = database;
     let mut refused = 0;
     let read = async {
@@ -290,7 +286,8 @@ async fn read_unsnapshotted(database: &Database, notes: &mut Vec<Finding>) -> (V
         sequences::read(client, &readable).await
     };
     let sequences = read.await.unwrap_or_else(|error| {
-        notes.push(sequences_not_read(name, &error));
+        let summary = format!("the sequences of {name} were not read: {}", reason(&error));
+        notes.push(Finding::note(Code::SequenceBehind, summary).of(name));
         Vec::new()
     });
     if refused > 0 {
@@ -303,34 +300,7 @@ async fn read_unsnapshotted(database: &Database, notes: &mut Vec<Finding>) -> (V
         notes.push(Finding::note(Code::ServerRoleAccess, summary).of(name));
         Access::default()
     });
-    (sequences, access)
-}
-
-/// The sequences after the LSN. The connection holds the snapshot, and keeps none of the locks that this takes.
-async fn read_again(database: &Database, before: &[Sequence], notes: &mut Vec<Finding>) -> Vec<SequenceBaseline> {
-    let Database { name, client, .. } = database;
-    let oids: Vec<u32> = before.iter().map(|sequence| sequence.oid).collect();
-    if oids.is_empty() {
-        return Vec::new();
-    }
-    let read = async {
-        client.batch_execute("SAVEPOINT sequences").await?;
-        let after = sequences::read(client, &oids).await;
-        client.batch_execute("ROLLBACK TO SAVEPOINT sequences; RELEASE SAVEPOINT sequences").await?;
-        after
-    };
-    read.await.map_or_else(
-        |error| {
-            notes.push(sequences_not_read(name, &error));
-            Vec::new()
-        },
-        |after| sequences::at_least(before, after),
-    )
-}
-
-fn sequences_not_read(database: &str, error: &tokio_postgres::Error) -> Finding {
-    let summary = format!("the sequences of {database} were not read: {}", reason(error));
-    Finding::note(Code::SequenceBehind, summary).of(database)
+    Unsnapshotted { sequences, access }
 }
 
 fn selection<'a>(plan: &'a Plan, database: &str) -> Option<&'a DatabaseSelection> {

@@ -15,10 +15,10 @@ use super::baseline::{
 };
 use super::catalog::{self, Catalog, Side};
 use super::migrations::MigrationsBaseline;
-use super::sequences;
+use super::sequences::{self, Sequence};
 use super::server::{Identity, not_captured};
 use super::tables::{self, Extent, Selected};
-use crate::finding::Finding;
+use crate::finding::{Code, Finding};
 use crate::plan::{Connection, Limits, Query, TableSelection};
 use crate::postgres::{
     self, ConnectError, Session, milliseconds, quote_identifier, quote_literal, reason, rows, values,
@@ -40,8 +40,8 @@ pub struct Reading<'a> {
     pub captured_at: Timestamp,
     /// The name of the holder's snapshot.
     pub exported: &'a str,
-    /// To be told which columns they feed.
-    pub sequences: &'a [SequenceBaseline],
+    /// As they were before the snapshot.
+    pub sequences: &'a [Sequence],
     /// A connection that asks who waits for us.
     pub observer: &'a Client,
     pub identity: &'a Identity,
@@ -69,8 +69,9 @@ pub struct Counted {
     /// Absent until they were read.
     pub large_objects: Option<LargeObjectsBaseline>,
     pub not_read: Vec<NotRead>,
-    /// Those that were given, with the columns that they feed.
+    /// Those that were given: what the copy must at least have, and the columns that they feed.
     pub sequences: Vec<SequenceBaseline>,
+    pub sequences_not_read: Option<Finding>,
     pub answers: Vec<AnswerBaseline>,
     /// What the role could write here.
     pub power: Option<String>,
@@ -126,7 +127,7 @@ pub(super) struct Open {
 impl Reading<'_> {
     /// Reads all tables, one at a time. Fails only when another server answers.
     pub async fn read(&self) -> Result<Counted, Box<Finding>> {
-        let mut all = Counted { sequences: self.sequences.to_vec(), ..Counted::default() };
+        let mut all = Counted::default();
         let open = match self.open().await? {
             Ok(open) => open,
             Err(error) => {
@@ -135,6 +136,7 @@ impl Reading<'_> {
             }
         };
         let client = &open.client;
+        (all.sequences, all.sequences_not_read) = self.sequences_again(client).await;
         all.catalog = Some(self.catalog(&open, &catalog::of_database(self.version)).await);
         if self.reads_shared {
             all.shared = Some(self.catalog(&open, &catalog::of_server(self.version, Side::Source)).await);
@@ -179,6 +181,22 @@ impl Reading<'_> {
             all.answers.push(answers::kept(query, answer, self.captured_at));
         }
         Ok(all)
+    }
+
+    /// The sequences once more, behind the LSN: one that was set back must not be held against the copy. Not in the
+    /// holder's transaction, which would keep a lock on each to its end, whatever savepoint it were read in.
+    async fn sequences_again(&self, client: &Client) -> (Vec<SequenceBaseline>, Option<Finding>) {
+        let oids: Vec<u32> = self.sequences.iter().map(|sequence| sequence.oid).collect();
+        if oids.is_empty() {
+            return (Vec::new(), None);
+        }
+        match sequences::read(client, &oids).await {
+            Ok(after) => (sequences::at_least(self.sequences, after), None),
+            Err(error) => {
+                let summary = format!("the sequences of {} were not read: {}", self.database, reason(&error));
+                (Vec::new(), Some(Finding::note(Code::SequenceBehind, summary).of(self.database)))
+            }
+        }
     }
 
     /// Asks one of the user's queries under the snapshot.

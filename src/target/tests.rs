@@ -37,6 +37,7 @@ fn baseline(timeline: u32, number: u64) -> Baseline {
         archiver: None,
         lsn: Lsn(number * SIZE.bytes() + 0x400),
         second_snapshot: Snapshot { xmin: 10, xmax: 10, in_progress: Vec::new() },
+        uncommitted: Vec::new(),
         exact: true,
         attempts: 1,
         databases: Vec::new(),

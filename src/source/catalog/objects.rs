@@ -85,7 +85,7 @@ fn types() -> Question {
                 CASE WHEN t.typnotnull THEN 'not null' END, 'default ' || {default})
             ELSE concat_ws(' ', CASE t.typtype WHEN 'r' THEN 'range' WHEN 'm' THEN 'multirange' WHEN 'p' THEN 'pseudo'
                 ELSE 'base' END, CASE WHEN NOT t.typisdefined THEN 'shell' END, {functions}) END,
-            ARRAY[t.xmin, n.xmin, r.xmin]
+            ARRAY[t.xmin, n.xmin, r.xmin] || ARRAY(SELECT e.xmin FROM pg_enum e WHERE e.enumtypid = t.oid)
         FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
             LEFT JOIN pg_type b ON b.oid = t.typbasetype LEFT JOIN pg_namespace bn ON bn.oid = b.typnamespace
             LEFT JOIN pg_range r ON r.rngtypid = t.oid
