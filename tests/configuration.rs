@@ -284,10 +284,11 @@ walproof.yaml:12:11: unknown choice `latest`, expected one of `newest`, `rotate`
 walproof.yaml:18:29: missing key `secretAccessKey`
 walproof.yaml:19:3: expected keys with values, such as `{key: value}`
 walproof.yaml:21:3: unknown key `freshnes`, expected one of `name`, `namespace`, `archive`, `connection`, `databases`, \
-`freshness`, `objectives`, `target`, `backup`
+`queries`, `freshness`, `objectives`, `target`, `backup`
 walproof.yaml:22:27: `1gb` is not a size: `gb` is not one of the units B, k, Ki, M, Mi, G, Gi, T, Ti, for example \
 `512Mi`, `1Gi` or `10G`
-walproof.yaml:23:23: unknown choice `speed`, expected one of `objectives`, `freshness`, `exactBaseline`, `app`
+walproof.yaml:23:23: unknown choice `speed`, expected one of `objectives`, `freshness`, `exactBaseline`, `app`, `content`, \
+`integrity`
 walproof.yaml:24:21: key `drill` appears twice";
     assert_eq!(structural_mistakes(text), expected);
 }

@@ -184,5 +184,5 @@ fn setup_has_nothing_to_do_twice() {
     let setup = support::repository().join("scripts/setup");
     let start = std::time::Instant::now();
     assert_eq!(run_successfully(&mut Command::new(setup), Duration::from_secs(5)), "");
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }

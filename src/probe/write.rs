@@ -176,11 +176,11 @@ async fn act(client: &Client, schema: &str, role: &str, oid: u32) -> Result<(), 
 }
 
 /// Tables of the role's own that it should reach: quoted, and as a person reads them. Row-level security may run
-/// anything, so tables with it are left out.
+/// anything, so tables with it are left out, as are those of another drill that writes to the same server.
 async fn own_tables(client: &Client, role: u32) -> Result<Vec<(String, String)>, Error> {
     let sql = "SELECT n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND NOT c.relrowsecurity
-            AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+            AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^walproof_'
             AND pg_has_role($1::oid, c.relowner, 'USAGE') AND has_schema_privilege($1::oid, n.oid, 'USAGE')
             AND has_table_privilege($1::oid, c.oid, 'SELECT')
         ORDER BY c.relpages, n.nspname, c.relname LIMIT $2";

@@ -63,7 +63,7 @@ fn a_drill_killed_at_any_request_is_swept_by_the_next() {
         let report = drilled(&api, &Site::get().plan()).await;
         let left = left(&api);
         let is_well = left.is_empty() && report.verdict == Verdict::Pass;
-        (!is_well).then(|| format!("{number}: {:?}, left {left:?}", report.verdict))
+        (!is_well).then(|| format!("{number}: {:?} for {:?}, left {left:?}", report.verdict, report.undecided))
     });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

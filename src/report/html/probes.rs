@@ -175,7 +175,7 @@ pub fn unproven_sentences(report: &Report) -> Vec<String> {
                     "The values in rows: only row counts and the oldest and newest timestamps are compared.".to_owned(),
                 );
             }
-            sentences.push("Indexes, constraints, sequences, grants, extensions' libraries, unlogged and foreign tables, materialized views and large objects as such.".to_owned());
+            sentences.push("Unlogged and foreign tables, materialized views, template databases, and indexes of other kinds than B-tree.".to_owned());
             sentences.push(match restore.sandbox.as_str() {
                 "operator" => "Whether each base backup's files are whole to the last byte: only walproof's own restore (the direct sandbox) verifies that.".to_owned(),
                 _ => "Whether the CloudNativePG operator restores this archive: only a drill in the operator's sandbox proves that.".to_owned(),
