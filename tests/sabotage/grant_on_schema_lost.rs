@@ -27,6 +27,9 @@ fn an_owner_who_may_not_use_its_schema_fails_the_drill_by_the_roles_name() {
     });
 
     let judged = trial.drill();
-    judged.fails(&[("server.role_access", "vault: app_owner")]);
+    judged.fails(&[
+        ("role.privileges", "vault: owner and grants of schema public"),
+        ("server.role_access", "vault: app_owner"),
+    ]);
     judged.finding("table.row_count", "passed");
 }

@@ -13,7 +13,7 @@ fn another_revision_fails_the_drill_by_its_table() {
 
     let judged = trial.drill();
     let table = "vault: public.alembic_version";
-    judged.fails(&[("schema.migrations", table), ("table.content", table)]);
+    judged.fails(&[("integrity.index", table), ("schema.migrations", table), ("table.content", table)]);
     let observed = judged.finding("schema.migrations", "failed")["observed"].to_string();
     assert!(observed.contains("1975ea83b712"), "{judged}");
 }

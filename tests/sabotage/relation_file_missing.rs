@@ -21,5 +21,9 @@ fn a_table_without_its_file_fails_the_drill_by_its_name() {
     assert_eq!(left_out, 1, "the tar held {file}");
 
     let accounts = "vault: public.accounts";
-    trial.drill().fails(&[("integrity.table", accounts), ("table.row_count", accounts)]);
+    trial.drill().fails(&[
+        ("integrity.table", accounts),
+        ("server.write", "vault: app_owner"),
+        ("table.row_count", accounts),
+    ]);
 }

@@ -39,5 +39,10 @@ fn the_data_of_another_backup_with_the_right_label_fail_the_drill_by_their_conte
             Some(if is_label { label.clone() } else { content })
         });
     });
-    trial.drill().fails(&[("table.row_count", "paledocs: public.notes"), ("table.row_count", "shop: public.orders")]);
+    trial.drill().fails(&[
+        ("integrity.index", "paledocs: public.notes_pkey"),
+        ("integrity.index", "shop: public.orders_pkey"),
+        ("table.row_count", "paledocs: public.notes"),
+        ("table.row_count", "shop: public.orders"),
+    ]);
 }
